@@ -1,0 +1,86 @@
+"""The command line, in Hydra's own grammar."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from densitylab.config import CONFIG_NAME, conf_dir, register_resolvers
+from densitylab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from densitylab.preflight import Plan
+
+INFORMING = ("help", "hydra_help", "cfg", "info", "shell_completion")
+
+
+def parse(words: list[str]) -> Namespace:
+    """Hydra's arguments, with ``debug=…`` moved to the end: it has the last word, over an experiment too."""
+    parser = get_args_parser()
+    parser.prog = "densitylab"
+    args = parser.parse_intermixed_args(words)  # flags may stand between overrides
+    debug = [line for line in args.overrides if line.lstrip("+").startswith("debug=")]
+    rest = [line for line in args.overrides if line not in debug]
+    args.flags = [word for word in words if word not in args.overrides]
+    args.overrides = rest + [f"+{line.lstrip('+')}" for line in debug if not line.endswith("=null")]
+    return args
+
+
+def informs(args: Namespace) -> bool:
+    """Whether the command only asks Hydra for information (``--help``, ``--cfg`` …)."""
+    return any(getattr(args, flag) for flag in INFORMING)
+
+
+def inform(args: Namespace) -> int:
+    """Let Hydra answer."""
+    register_resolvers()
+    # The overrides first: --info takes an optional word, and would take the first override for it.
+    sys.argv[1:] = [*args.overrides, *args.flags]
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(lambda _: None)()
+    return 0
+
+
+@contextmanager
+def open_hydra(args: Namespace) -> Iterator[Hydra]:
+    """Hydra on our configuration folder and the one of ``--config-dir``.
+
+    Raises:
+        ConfigError: when a folder does not exist, or another main configuration is asked for.
+    """
+    if args.config_name or args.config_path:
+        raise ConfigError("the main configuration is fixed; set DENSITYLAB_CONF to the folder of another")
+    register_resolvers()
+    hydra.version.setbase("1.3")
+    search_path = create_config_search_path(str(conf_dir()))
+    if args.config_dir:
+        folder = Path(args.config_dir).absolute()
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir: {folder} is not a folder")
+        search_path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+    try:
+        yield Hydra.create_main_hydra2("densitylab", search_path)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def resume_hint(plan: Plan | None) -> str:
+    """How to go on after Ctrl-C."""
+    if plan is None:
+        return "nothing was started"
+    words, config = sys.argv[1:], plan.points[0].config
+    raw_name = OmegaConf.to_container(config, resolve=False)["name"]  # type: ignore[call-overload, index]
+    if "${started" in str(raw_name):  # the same command would choose another directory
+        words = [*words, f"name={config.name}"]
+    return f"go on with: python -m densitylab {shlex.join(words)}".rstrip()

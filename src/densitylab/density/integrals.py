@@ -1,0 +1,59 @@
+"""Overlap and Coulomb integrals between shells, by libcint (PySCF)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from densitylab.density.conventions import standard_from_shells
+from densitylab.density.shells import Shells
+
+
+def overlap(bra: Shells, ket: Shells | None = None) -> Tensor:
+    """(F, F') matrix S_kl = ∫ φ_k φ_l dr; ``ket`` defaults to ``bra``. Unit diagonal. float64, on the CPU."""
+    return _two_center("int1e_ovlp", bra, ket)
+
+
+def coulomb(bra: Shells, ket: Shells | None = None) -> Tensor:
+    """(F, F') matrix J_kl = ∬ φ_k(r) φ_l(r') / |r − r'| dr dr', hartree (for coefficients in e). float64, CPU."""
+    return _two_center("int2c2e", bra, ket)
+
+
+def as_mole(shells: Shells) -> Any:
+    """A PySCF ``Mole`` whose basis functions are these shells (in PySCF's order), one atom of charge 0 per shell."""
+    from pyscf import gto
+
+    centers = shells.centers.detach().cpu().double().numpy()
+    exponents = shells.exponents.detach().cpu().double().numpy()
+    ls = shells.l.cpu().numpy()
+    number = len(ls)
+    start = gto.PTR_ENV_START
+    norms = np.array([gto.gto_norm(int(l), float(a)) for l, a in zip(ls, exponents, strict=True)])
+    env = np.concatenate([np.zeros(start), centers.ravel(), exponents, norms])
+    atm = np.zeros((number, gto.ATM_SLOTS), dtype=np.int32)
+    atm[:, gto.PTR_COORD] = start + 3 * np.arange(number)
+    bas = np.zeros((number, gto.BAS_SLOTS), dtype=np.int32)
+    bas[:, gto.ATOM_OF] = np.arange(number)
+    bas[:, gto.ANG_OF] = ls
+    bas[:, gto.NPRIM_OF] = bas[:, gto.NCTR_OF] = 1
+    bas[:, gto.PTR_EXP] = start + 3 * number + np.arange(number)
+    bas[:, gto.PTR_COEFF] = bas[:, gto.PTR_EXP] + number
+    mole = gto.Mole()
+    mole._atm, mole._bas, mole._env, mole._built = atm, bas, env, True
+    mole.cart = False
+    return mole
+
+
+def _two_center(integral: str, bra: Shells, ket: Shells | None) -> Tensor:
+    from pyscf import gto
+
+    left = as_mole(bra)
+    rows = standard_from_shells("pyscf", bra.l.cpu().numpy())
+    if ket is None:
+        return torch.as_tensor(left.intor(integral, hermi=1)[np.ix_(rows, rows)])
+    columns = standard_from_shells("pyscf", ket.l.cpu().numpy())
+    matrix = gto.intor_cross(integral, left, as_mole(ket))
+    return torch.as_tensor(matrix[np.ix_(rows, columns)])

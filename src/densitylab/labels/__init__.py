@@ -1,0 +1,17 @@
+"""Quantum chemistry: calculations, fits of their densities, and the store that keeps both."""
+
+from densitylab.labels.fit import Fit, FitSettings, fit_density
+from densitylab.labels.scf import Calculation, LabelError, Level, calculate
+from densitylab.labels.store import Store, StoreError
+
+__all__ = [
+    "Calculation",
+    "Fit",
+    "FitSettings",
+    "LabelError",
+    "Level",
+    "Store",
+    "StoreError",
+    "calculate",
+    "fit_density",
+]

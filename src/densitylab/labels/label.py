@@ -1,0 +1,67 @@
+"""From a structure to a label in the store: what is there is not made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ase.io
+from ase import Atoms
+
+from densitylab.density import GaussianBasis, Prior
+from densitylab.files import write_atomically
+from densitylab.keys import fingerprint
+from densitylab.labels.fit import FitSettings, fit_density
+from densitylab.labels.records import load_calculation, save_calculation, save_fit
+from densitylab.labels.scf import Level, calculate, calculation_key
+from densitylab.labels.store import Store
+from densitylab.structures.files import from_files
+
+
+def stored_structures(store: Store, recipe: Mapping[str, Any], make: Callable[[], list[Atoms]]) -> list[Atoms]:
+    """The structures of a recipe, made on the first call and read from the store ever after.
+
+    Molecular dynamics is not bit-reproducible across machines: made again, structures would miss their labels and
+    start quantum chemistry by surprise. Files are read anew: they hold what their author last wrote.
+    """
+    function = str(recipe.get("_target_", "structures")).rsplit(".")[-1]
+    if function == from_files.__name__:
+        return make()
+    file = store.path / "structures" / f"{function}-{fingerprint(dict(recipe))[:10]}.extxyz"
+    if not file.is_file():
+        write_atomically(file, _extxyz(make()))
+    return from_files(str(file))
+
+
+def label(
+    atoms: Atoms, store: Store, level: Level, basis: GaussianBasis, prior: Prior, settings: FitSettings,
+    licence: str | None = None,
+) -> str:  # fmt: skip
+    """Make sure that calculation and fit of a structure are in the store; returns the key of the fit.
+
+    Raises
+    ------
+    StructureError, LabelError, BasisError
+        Why there is no label.
+    """
+    key = calculation_key(atoms, level)
+    fit_key = settings.key(key, set(atoms.symbols), basis, prior)
+    if store.has("calculation", key):
+        if store.has("fit", fit_key):
+            store.clear_failure(key)
+            return fit_key
+        calculation = load_calculation(store, key)
+    else:
+        calculation = calculate(atoms, level)
+        save_calculation(store, calculation, licence)
+    save_fit(store, fit_key, key, fit_density(calculation, basis, prior, settings), basis, prior, settings)
+    store.clear_failure(key)
+    return fit_key
+
+
+def _extxyz(structures: list[Atoms]) -> bytes:
+    import io
+
+    text = io.StringIO()
+    ase.io.write(text, structures, format="extxyz")
+    return text.getvalue().encode()

@@ -1,0 +1,94 @@
+"""Which labels of a store belong together: one level of theory, one basis, one prior, one kind of fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from ase import Atoms
+from tqdm import tqdm
+
+from densitylab.density import GaussianBasis, Prior
+from densitylab.labels.fit import FitSettings, fit_density
+from densitylab.labels.label import label
+from densitylab.labels.records import Label, load_calculation, load_fit, save_fit
+from densitylab.labels.scf import LabelError, Level
+from densitylab.labels.store import Store
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """The labels of ``store`` at ``level``, in the representation that ``make_basis``, ``make_prior`` and ``fit`` make.
+
+    ``licence`` is written into new records. ``make_basis(elements=…)`` and ``make_prior(symbols=…, level=…, store=…)``
+    are asked for the elements at hand.
+    """
+
+    store: Store
+    level: Level
+    fit: FitSettings
+    make_basis: Callable[..., GaussianBasis]
+    make_prior: Callable[..., Prior]
+    licence: str | None = None
+    chosen: frozenset[str] | None = None
+
+    def of(self, keys: Iterable[str]) -> LabelSource:
+        """The same labels, but the elements are those of the calculations ``keys`` only."""
+        return replace(self, chosen=frozenset(keys))
+
+    @cached_property
+    def basis(self) -> GaussianBasis:
+        """For all elements of the chosen calculations. Raises :class:`BasisError` if it lacks one."""
+        return self.make_basis(elements=self._elements)
+
+    @cached_property
+    def prior(self) -> Prior:
+        """For all elements of the chosen calculations."""
+        return self.make_prior(symbols=self._elements, level=self.level, store=self.store)
+
+    def label(self, atoms: Atoms) -> str:
+        """Make sure that calculation and fit of a structure are in the store; returns the key of the fit.
+
+        Raises
+        ------
+        StructureError, LabelError, BasisError
+            Why there is no label.
+        """
+        symbols = set(atoms.symbols)
+        basis = self.make_basis(elements=symbols)
+        prior = self.make_prior(symbols=symbols, level=self.level, store=self.store)
+        return label(atoms, self.store, self.level, basis, prior, self.fit, self.licence)
+
+    def infos(self) -> dict[str, dict[str, Any]]:
+        """Key → ``Atoms.info`` (group, size, charge …) of every calculation at this level, sorted by key."""
+        return {key: meta["info"] for key, meta in _at_level(self.store, self.level)}
+
+    def complete(self, keys: Iterable[str]) -> None:
+        """Fit what has no fit in this representation yet, from the stored orbitals: no new quantum chemistry."""
+        missing = [key for key in keys if not self.store.has("fit", self._fit_key(key))]
+        for key in tqdm(missing, desc=f"fitting in {self.basis.name}", unit="structure", disable=not missing):
+            calculation = load_calculation(self.store, key)
+            fit = fit_density(calculation, self.basis, self.prior, self.fit)
+            save_fit(self.store, self._fit_key(key), key, fit, self.basis, self.prior, self.fit)
+
+    def load(self, key: str) -> Label:
+        """Calculation and fit. Raises :class:`LabelError` if the fit is not there (see :meth:`complete`)."""
+        fit_key = self._fit_key(key)
+        if not self.store.has("fit", fit_key):
+            raise LabelError(f"{self.store.path} has no fit of {key} in {self.basis.name}; run task=label")
+        return Label(load_calculation(self.store, key), load_fit(self.store, fit_key), self.basis, self.prior)
+
+    def _fit_key(self, key: str) -> str:
+        return self.fit.key(key, set(self.store.meta("calculation", key)["elements"]), self.basis, self.prior)
+
+    @property
+    def _elements(self) -> set[str]:
+        metas = _at_level(self.store, self.level)
+        return {s for key, meta in metas if self.chosen is None or key in self.chosen for s in meta["elements"]}
+
+
+def _at_level(store: Store, level: Level) -> list[tuple[str, dict[str, Any]]]:
+    metas = [(key, store.meta("calculation", key)) for key in store.keys("calculation")]
+    return [(key, meta) for key, meta in metas if meta["level"] == asdict(level)]

@@ -1,0 +1,196 @@
+"""The store: append-only records, each a safetensors file of its own, that survive being killed at any moment.
+
+    <store>/calculation/<key>.safetensors     structure, level → energy, forces, dipole, orbitals
+    <store>/fit/<key>.safetensors             calculation, basis, prior, constraints → coefficients, residuals
+    <store>/prior/<key>.safetensors           one spherical atom at a level
+    <store>/failure/<key>.json                what could not be labelled, and why
+    <store>/structures/<name>.extxyz          structures as they were made (never made twice)
+    <store>/shards/<name>.safetensors         many records in one file, for shipping
+
+A record is written to a temporary name, flushed to disk and renamed: there is no half of one. The index is what the
+folder holds; there is nothing to get out of step with it. safetensors holds arrays and text only, never code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from densitylab.files import write_atomically
+from densitylab.keys import STORE
+
+SCHEMA = 1
+Kind = Literal["calculation", "fit", "prior"]
+_SUFFIX = ".safetensors"
+
+
+class StoreError(RuntimeError):
+    """A store or record that cannot be read or written; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Named arrays (declared in :mod:`densitylab.keys`) and plain JSON-like ``meta``."""
+
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+class Store:
+    """Records of kind ``calculation``, ``fit`` and ``prior`` under one folder.
+
+    Raises
+    ------
+    StoreError
+        If ``path`` is a file, or a shard in it is not densitylab's, damaged or of a newer schema (loose records are
+        looked at when they are read).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise StoreError(f"{self.path} is not a folder")
+        self._packed: dict[tuple[str, str], tuple[Path, dict[str, Any]]] = {}
+        for shard in sorted(self.path.glob(f"shards/*{_SUFFIX}")):
+            for name, meta in _header(shard)["records"].items():
+                kind, key = name.split("/")
+                self._packed[kind, key] = (shard, meta)
+
+    def has(self, kind: Kind, key: str) -> bool:
+        """Whether a record is there, loose or packed."""
+        return (kind, key) in self._packed or self._file(kind, key).is_file()
+
+    def keys(self, kind: Kind) -> list[str]:
+        """Sorted keys of all records of a kind."""
+        loose = {file.stem for file in self.path.glob(f"{kind}/*{_SUFFIX}")}
+        return sorted(loose | {key for packed_kind, key in self._packed if packed_kind == kind})
+
+    def meta(self, kind: Kind, key: str) -> dict[str, Any]:
+        """The plain part of a record, without reading its arrays."""
+        if (kind, key) in self._packed:
+            return self._packed[kind, key][1]
+        file = self._existing(kind, key)
+        records: dict[str, Any] = _header(file)["records"]
+        if f"{kind}/{key}" not in records:
+            raise StoreError(f"{file} holds another record ({', '.join(records)}); was it renamed?")
+        return records[f"{kind}/{key}"]
+
+    def get(self, kind: Kind, key: str) -> Record:
+        """Read a record. Raises ``KeyError`` if there is none, :class:`StoreError` if its file is damaged."""
+        packed = self._packed.get((kind, key))
+        file = packed[0] if packed else self._existing(kind, key)
+        meta = self.meta(kind, key)  # first: it knows a newer schema, which may well have other arrays
+        names = [f"{kind}/{key}/{array}" for array in STORE[kind]]
+        try:
+            with _open(file) as handle:
+                arrays = {name.rsplit("/")[-1]: handle.get_tensor(name) for name in names}
+        except Exception as error:  # safetensors has one untyped exception for every damage
+            raise StoreError(f"{file}: damaged record {kind}/{key} ({error})") from None
+        return Record(arrays, meta)
+
+    def put(self, kind: Kind, key: str, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        """Add a record; it is there in full when this returns. Raises :class:`StoreError` if it cannot be written."""
+        missing = set(STORE[kind]) ^ set(arrays)
+        if missing:
+            raise ValueError(f"a {kind} record has the arrays {sorted(STORE[kind])}, got {sorted(arrays)}")
+        if (kind, key) in self._packed:
+            raise StoreError(f"{kind} {key} stands in {self._packed[kind, key][0]}, and a shard is never rewritten")
+        _write(self._file(kind, key), {f"{kind}/{key}": Record(arrays, meta)})
+
+    def put_failure(self, key: str, meta: dict[str, Any]) -> None:
+        """Record why there is no label of the structure with this calculation key."""
+        _write_file(self._failure(key), json.dumps(meta, indent=1).encode())
+
+    def clear_failure(self, key: str) -> None:
+        """Forget a failure, after a success."""
+        self._failure(key).unlink(missing_ok=True)
+
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """Key → reason of what failed."""
+        return {file.stem: _read_json(file) for file in sorted(self.path.glob("failure/*.json"))}
+
+    def pack(self, name: str) -> Path:
+        """Move all loose records into one new shard, ``shards/<name>.safetensors``. A shard is never rewritten."""
+        shard = self.path / "shards" / f"{name}{_SUFFIX}"
+        if shard.exists():
+            raise StoreError(f"{shard} exists, and a shard is never rewritten; choose another name")
+        loose = list(self._loose())
+        if not loose:
+            raise StoreError(f"{self.path} has no loose records to pack")
+        _write(shard, {f"{kind}/{key}": self.get(kind, key) for kind, key in loose})
+        for kind, key in loose:
+            self._file(kind, key).unlink()
+        self.__init__(self.path)  # type: ignore[misc]
+        return shard
+
+    def _loose(self) -> Iterator[tuple[Kind, str]]:
+        for kind in STORE:
+            for file in sorted(self.path.glob(f"{kind}/*{_SUFFIX}")):
+                yield kind, file.stem  # type: ignore[misc]
+
+    def _file(self, kind: str, key: str) -> Path:
+        return self.path / kind / f"{key}{_SUFFIX}"
+
+    def _failure(self, key: str) -> Path:
+        return self.path / "failure" / f"{key}.json"
+
+    def _existing(self, kind: Kind, key: str) -> Path:
+        file = self._file(kind, key)
+        if not file.is_file():
+            raise KeyError(f"{self.path} has no {kind} {key}")
+        return file
+
+
+def _write(path: Path, records: dict[str, Record]) -> None:
+    from safetensors.numpy import save
+
+    arrays = {
+        f"{name}/{array}": np.asarray(value, order="C")  # (ascontiguousarray would make scalars 1-d)
+        for name, record in records.items()
+        for array, value in record.arrays.items()
+    }
+    units = {kind: {name: field.unit for name, field in fields.items()} for kind, fields in STORE.items()}
+    metas = {name: record.meta for name, record in records.items()}
+    header = {"densitylab_schema": SCHEMA, "units": units, "records": metas}
+    _write_file(path, save(arrays, metadata={"densitylab": json.dumps(header)}))
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise StoreError(f"{path}: not readable ({error})") from None
+    return content
+
+
+def _open(path: Path) -> Any:
+    from safetensors import safe_open
+
+    return safe_open(path, framework="numpy")
+
+
+def _header(path: Path) -> dict[str, Any]:
+    try:
+        with _open(path) as handle:
+            header = json.loads((handle.metadata() or {})["densitylab"])
+    except KeyError:
+        raise StoreError(f"{path}: a safetensors file, but not a densitylab record") from None
+    except Exception as error:  # safetensors has one untyped exception for every damage
+        raise StoreError(f"{path}: not readable ({error})") from None
+    if header["densitylab_schema"] > SCHEMA:
+        raise StoreError(
+            f"{path}: schema {header['densitylab_schema']}, written by a newer densitylab (this: {SCHEMA})"
+        )
+    return header

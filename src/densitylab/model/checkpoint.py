@@ -1,0 +1,99 @@
+"""What is shared with others: ``model.safetensors`` and ``model.json``, plain data, never code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from densitylab.dataset.statistics import Statistics
+from densitylab.density import GaussianBasis, Prior
+from densitylab.files import write_atomically
+from densitylab.model.errors import ModelError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network with the representation it predicts: coefficients in ``basis`` of the difference to ``prior``."""
+
+    network: nn.Module
+    basis: GaussianBasis
+    prior: Prior
+    cutoff: float
+
+
+def save_model(
+    folder: Path,
+    network: nn.Module,
+    options: Mapping[str, Any],
+    basis: GaussianBasis,
+    prior: Prior,
+    statistics: Statistics,
+) -> None:
+    """Write weights, buffers, and all that is needed to build the same network again; ``options`` is plain data."""
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {
+        "format": FORMAT,
+        "options": options,
+        "basis": basis.describe(),
+        "prior": prior.describe(),
+        "neighbours": statistics.neighbours,
+        "variance": statistics.variance,
+    }
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    write_atomically(folder / "model.safetensors", save(weights))
+    write_atomically(folder / "model.json", json.dumps(description, indent=1) + "\n")
+
+
+def load_model(folder: Path, build: Callable[..., nn.Module]) -> TrainedModel:
+    """Read what :func:`save_model` wrote; ``build`` makes the network from its options (``densitylab.build.build``).
+
+    Raises
+    ------
+    ModelError
+        A missing file, another format, or weights that do not fit the network.
+    """
+    description = _description(folder)
+    basis = GaussianBasis.from_description(description["basis"])
+    network = build(description["options"], basis=basis, statistics=_placeholders(description, basis))
+    load_weights(folder, network)
+    return TrainedModel(network, basis, Prior.from_description(description["prior"]), description["options"]["cutoff"])
+
+
+def load_weights(folder: Path, network: nn.Module) -> None:
+    """Read the weights into a network. Raises :class:`ModelError` if they do not fit it."""
+    from safetensors.torch import load_file
+
+    try:
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    except Exception as error:  # safetensors and torch have untyped errors for every damage
+        raise ModelError(f"{folder / 'model.safetensors'} does not fit the network: {error}") from None
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    file = folder / "model.json"
+    if not file.is_file():
+        raise ModelError(f"{folder} holds no model (no model.json)")
+    try:
+        description: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise ModelError(f"{file}: not readable ({error})") from None
+    if description.get("format") != FORMAT:
+        raise ModelError(f"{file} has format {description.get('format')}; this densitylab reads format {FORMAT}")
+    return description
+
+
+def _placeholders(description: Mapping[str, Any], basis: GaussianBasis) -> Statistics:
+    """Statistics of the right shapes; the true values are buffers of the weights file."""
+    ones = {symbol: torch.ones(basis.size(symbol), dtype=torch.float64) for symbol in basis.symbols}
+    zeros = dict.fromkeys(basis.symbols, 0.0)
+    return Statistics(ones, ones, zeros, description["neighbours"], description["variance"])

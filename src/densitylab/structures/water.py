@@ -1,0 +1,140 @@
+"""Liquid-like water clusters: flexible TIP3P molecular dynamics (OpenMM), carved around a random centre."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from densitylab.structures.check import prepare
+
+_MOLECULES = 216
+_REPRODUCIBLE = {"Threads": "1", "DeterministicForces": "true"}  # both are needed
+_TIMESTEP_FS = 0.5  # flexible O-H bonds vibrate with a period of 9 fs
+
+
+def liquid_clusters(
+    sizes: list[int],
+    trajectories: int,
+    seed: int = 0,
+    temperature_K: float = 300.0,
+    melt_K: float = 500.0,
+    melt_ps: float = 2.0,
+    equilibration_ps: float = 3.0,
+    quench: bool = False,
+) -> list[Atoms]:
+    """One cluster of every size from each of several independent trajectories of liquid water.
+
+    Every trajectory starts from OpenMM's pre-equilibrated box with velocities of its own, is melted at ``melt_K`` to
+    forget the common start, and then equilibrated at ``temperature_K``. Bonds and angles are flexible, so the
+    molecules are thermally distorted.
+
+    Parameters
+    ----------
+    sizes: numbers of molecules, each carved from the last frame around a centre of its own.
+    trajectories: number of independent trajectories; each is one ``group`` of a split.
+    seed: trajectory ``t`` uses ``seed + t`` for velocities, thermostat and centres.
+    quench: relax every cluster to the nearest minimum of the force field, in vacuum: hydrogen-bonded, cold.
+
+    Returns
+    -------
+    list of ``len(sizes) * trajectories`` neutral singlet structures, positions in Å, ``info["size"]`` = number of
+    molecules. The list is the same for the same seed on the same machine; across machines molecular dynamics is
+    not bit-reproducible, which is why structures are stored with their labels.
+    """
+    if max(sizes) > _MOLECULES:
+        raise ValueError(f"cannot carve {max(sizes)} molecules from a box of {_MOLECULES}")
+    name = "quenched" if quench else f"{temperature_K:g}K"
+    clusters = []
+    for trajectory in range(seed, seed + trajectories):
+        positions, box = _equilibrate(trajectory, temperature_K, melt_K, melt_ps, equilibration_ps)
+        rng = np.random.default_rng(trajectory)
+        for size in sizes:
+            atoms = carve(positions, box, size, rng.uniform(0, box))
+            if quench:
+                atoms.positions = _minimum(atoms)
+            atoms.info["size"] = size
+            clusters.append(prepare(atoms, charge=0, multiplicity=1, group=f"water-{name}-{trajectory}"))
+    return clusters
+
+
+def carve(positions: np.ndarray, box: np.ndarray, size: int, centre: np.ndarray) -> Atoms:
+    """The ``size`` whole molecules whose oxygens are nearest to ``centre``.
+
+    ``positions``: (molecules, 3 atoms O H H, 3) in Å, molecules whole; ``box``: (3,) edge lengths in Å; ``centre``:
+    (3,) in Å. Raises ``ValueError`` if the box holds fewer molecules than asked for.
+    """
+    if size > len(positions):
+        raise ValueError(f"cannot carve {size} molecules from a box of {len(positions)}")
+    oxygen = positions[:, 0] - centre
+    shift = -box * np.round(oxygen / box)
+    nearest = np.argsort(np.linalg.norm(oxygen + shift, axis=1))[:size]
+    chosen = (positions + shift[:, None] - centre)[nearest]
+    return Atoms("OHH" * size, positions=chosen.reshape(-1, 3))
+
+
+def _equilibrate(
+    seed: int, temperature_K: float, melt_K: float, melt_ps: float, equilibration_ps: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (molecules, 3, 3) and box edges (3,), in Å, after melting and equilibrating."""
+    from openmm import unit
+
+    simulation = _simulation(seed)
+    simulation.minimizeEnergy(maxIterations=50)
+    simulation.context.setVelocitiesToTemperature(melt_K, seed + 1)  # OpenMM reads seed 0 as "choose one"
+    for kelvin, duration_ps in ((melt_K, melt_ps), (temperature_K, equilibration_ps)):
+        simulation.integrator.setTemperature(kelvin)
+        simulation.step(round(duration_ps * 1000 / _TIMESTEP_FS))
+    state = simulation.context.getState(getPositions=True)  # not wrapped: molecules stay whole
+    positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+    box = np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom))
+    return positions.reshape(-1, 3, 3), box
+
+
+def _simulation(seed: int) -> Any:
+    """A periodic box of ``_MOLECULES``."""
+    from openmm import app, unit
+
+    modeller = app.Modeller(app.Topology(), [] * unit.nanometer)
+    modeller.addSolvent(_field(), model="tip3p", numAdded=_MOLECULES)
+    periodic = {"nonbondedMethod": app.PME, "nonbondedCutoff": 0.85 * unit.nanometer}
+    return _flexible(modeller.topology, modeller.positions, seed, **periodic)
+
+
+def _minimum(atoms: Atoms) -> np.ndarray:
+    """(A, 3) positions in Å of the nearest minimum in vacuum."""
+    from openmm import app, unit
+
+    topology = app.Topology()
+    chain = topology.addChain()
+    for _ in range(len(atoms) // 3):
+        residue = topology.addResidue("HOH", chain)
+        oxygen, *hydrogens = (topology.addAtom(n, app.Element.getBySymbol(n[0]), residue) for n in ("O", "H1", "H2"))
+        for hydrogen in hydrogens:
+            topology.addBond(oxygen, hydrogen)
+    simulation = _flexible(topology, atoms.positions * unit.angstrom, seed=0, nonbondedMethod=app.NoCutoff)
+    simulation.minimizeEnergy()
+    state = simulation.context.getState(getPositions=True)
+    positions: np.ndarray = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+    return positions
+
+
+def _flexible(topology: Any, positions: Any, seed: int, **nonbonded: Any) -> Any:
+    """A Langevin simulation of flexible water, on the CPU."""
+    import openmm
+    from openmm import app, unit
+
+    system = _field().createSystem(topology, rigidWater=False, constraints=None, **nonbonded)
+    integrator = openmm.LangevinMiddleIntegrator(300, 2.0 / unit.picosecond, _TIMESTEP_FS * unit.femtosecond)
+    integrator.setRandomNumberSeed(seed + 1)
+    cpu = openmm.Platform.getPlatformByName("CPU")
+    simulation = app.Simulation(topology, system, integrator, cpu, _REPRODUCIBLE)
+    simulation.context.setPositions(positions)
+    return simulation
+
+
+def _field() -> Any:
+    from openmm import app
+
+    return app.ForceField("amber14/tip3p.xml")

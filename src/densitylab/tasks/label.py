@@ -1,0 +1,75 @@
+"""``task=label``: structures → calculations → fits, into the store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from densitylab.build import build
+from densitylab.report.table import print_metrics
+from densitylab.tasks.parts import label_source
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from omegaconf import DictConfig
+
+    from densitylab.labels.source import LabelSource
+    from densitylab.runs import Run
+
+
+def label(config: DictConfig, run: Run, store: str = "labels", pack: str | None = None) -> list[dict[str, Any]]:
+    """Label every structure of ``config.structures``; what is in the store is not made again.
+
+    A structure that cannot be labelled is recorded in the store with its reason and does not stop the others.
+    ``store`` is the folder of the labels; ``pack`` moves its loose records into the shard of that name at the end.
+
+    Raises
+    ------
+    LabelError
+        At the end, if a structure failed.
+    """
+    from omegaconf import OmegaConf
+    from tqdm import tqdm
+
+    from densitylab.labels import LabelError
+    from densitylab.labels.label import stored_structures
+
+    recipe: Any = OmegaConf.to_container(config.structures, resolve=True)
+    source = label_source(config, store=store)
+    structures = stored_structures(source.store, recipe, lambda: build(config.structures))
+    reasons: list[str] = []
+    keys = [_label(atoms, source, reasons) for atoms in tqdm(structures, desc="labelling", unit="structure")]
+    if reasons:
+        where = f"{len(reasons)} of {len(keys)} structures have no label, see {source.store.path / 'failure'}"
+        raise LabelError(f"{where}: {'; '.join(sorted(set(reasons)))}")
+    if pack:
+        source.store.pack(pack)
+    metrics = _floors(source, keys)
+    print_metrics(metrics)
+    return metrics
+
+
+def _label(atoms: Atoms, source: LabelSource, reasons: list[str]) -> str:
+    """Key of the fit; without one, the reason goes into the store and the list."""
+    from densitylab.labels.scf import calculation_key
+
+    try:
+        return source.label(atoms)
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # ours, and what PySCF raises
+        reasons.append(str(error))
+        reason = {"error": f"{type(error).__name__}: {error}", "formula": atoms.get_chemical_formula()}
+        source.store.put_failure(calculation_key(atoms, source.level), reason | {"group": atoms.info["group"]})
+        return ""
+
+
+def _floors(source: LabelSource, keys: list[str]) -> list[dict[str, Any]]:
+    """Mean floor per size of the structure."""
+    from densitylab.evaluation.metrics import metric
+
+    groups: dict[str, list[float]] = defaultdict(list)
+    for key in keys:
+        meta = source.store.meta("fit", key)
+        info = source.store.meta("calculation", meta["calculation"])["info"]
+        groups[str(info.get("size", info["group"]))].append(meta["residuals"]["epsilon_floor_percent"])
+    return [metric("epsilon_floor", fmean(values), "%", "label", group) for group, values in sorted(groups.items())]

@@ -1,0 +1,9 @@
+"""The one set of physical constants (CODATA 2022) and the only place where a conversion factor stands.
+
+Ångström and eV wherever densitylab meets ASE; atomic units (bohr, hartree, e) inside ``density`` and ``labels``.
+Multiply by ``X_TO_Y`` to go from X to Y.
+"""
+
+BOHR_TO_ANGSTROM = 0.529177210544
+ANGSTROM_TO_BOHR = 1.0 / BOHR_TO_ANGSTROM
+EBOHR_TO_DEBYE = 2.541746473

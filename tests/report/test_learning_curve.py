@@ -1,0 +1,72 @@
+import csv
+import json
+
+import pytest
+
+from densitylab.evaluation.metrics import metric
+from densitylab.report import learning_curve
+from densitylab.report.collect import collect
+
+
+def write_run(folder, lmax, size, status="finished", groups=("6", "all")):
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(f"model: {{lmax: {lmax}}}\ndataset: {{train_size: {size}}}\n")
+    if status is None:
+        return
+    network = 10.0 / (6 if size == "null" else size) / (lmax + 1)
+    values = {"epsilon_floor": 0.25, "epsilon_network": network, "epsilon_total": network + 0.1}
+    metrics = [metric(name, value, "%", "test", group) for group in groups for name, value in values.items()]
+    results = {"status": status, "error": "the disk is full" if status == "failed" else None, "metrics": metrics}
+    (folder / "results.json").write_text(json.dumps(results))
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    for lmax in (0, 1):
+        for size in (24, 6):
+            write_run(tmp_path / f"lmax_{lmax}-train_{size}", lmax, size)
+    return tmp_path
+
+
+def test_table_and_figure(sweep, capsys):
+    rows = learning_curve(sweep, x="dataset.train_size", line="model.lmax")
+    assert [(row.group, row.line, row.x) for row in rows][:4] == [("6", 0, 6), ("6", 0, 24), ("6", 1, 6), ("6", 1, 24)]
+    printed = capsys.readouterr().out
+    for word in ("floor ε / %", "network ε / %", "total ε / %", "dataset.train_size", "0.833"):
+        assert word in printed
+    with (sweep / "learning_curve.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 4  # "all" of a single group is that group
+    assert float(table[0]["network ε / %"]) == pytest.approx(10 / 6)  # all digits, not those that are printed
+    assert (sweep / "learning_curve.md").read_text().count("\n") == 6
+    assert (sweep / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "</svg>" in (sweep / "learning_curve.svg").read_text()
+
+
+def test_what_did_not_finish_is_listed_with_its_reason(sweep, capsys):
+    write_run(sweep / "lmax_2-train_6", 2, 6, status="failed")
+    write_run(sweep / "lmax_2-train_24", 2, 24, status=None)
+    rows = learning_curve(sweep, x="dataset.train_size", line="model.lmax")
+    printed = capsys.readouterr().out
+    assert len(rows) == 4
+    assert "lmax_2-train_6: failed: the disk is full" in printed
+    assert "lmax_2-train_24: interrupted: no result yet" in printed
+
+
+def test_a_sweep_without_results_says_so(tmp_path, capsys):
+    write_run(tmp_path / "only", 0, 6, status=None)
+    assert learning_curve(tmp_path, x="dataset.train_size", line="model.lmax") == []
+    assert "only: interrupted" in capsys.readouterr().out
+
+
+def test_several_groups_and_all_of_them(tmp_path):
+    write_run(tmp_path / "run", 0, 6, groups=("4", "6", "all"))
+    rows = learning_curve(tmp_path, x="dataset.train_size", line="model.lmax")
+    assert [row.group for row in rows] == ["4", "6", "all"]
+
+
+def test_all_training_structures_stand_last(tmp_path):
+    """``train_size: null`` means all; it sorts behind the numbers."""
+    write_run(tmp_path / "all", 0, "null")
+    write_run(tmp_path / "six", 0, 6)
+    assert [row.x for row in collect(tmp_path, "dataset.train_size", "model.lmax")[0]] == [6, None]

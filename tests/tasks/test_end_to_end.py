@@ -1,0 +1,120 @@
+"""The command line on real data, as a user types it; tiny budgets."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from densitylab.config import conf_dir
+from densitylab.labels.store import Store
+
+EXPERIMENTS = sorted(file.stem for file in (conf_dir() / "experiment").glob("*.yaml"))
+
+
+def densitylab(*overrides, folder):
+    command = [sys.executable, "-m", "densitylab", *overrides, f"paths.outputs={folder}"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env={**os.environ, "COLUMNS": "200"})
+
+
+def metrics(results):
+    return {(m["split"], m["group"], m["name"]): m["value"] for m in results["metrics"]}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A network after a few steps on the shipped labels, through an experiment that is a sweep of one point."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny = ["model.lmax=1", "dataset.train_size=4", "trainer.max_steps=20", "logger=csv"]
+    result = densitylab("+experiment=lmax_sweep", *tiny, folder=folder)
+    assert result.returncode == 0, result.stderr
+    return folder / "lmax_sweep", result.stdout
+
+
+def test_experiment_ends_in_three_numbers_a_table_and_a_figure(trained):
+    folder, printed = trained
+    results = json.loads((folder / "lmax_1-train_4" / "results.json").read_text())
+    assert results["status"] == "finished"
+    found = metrics(results)
+    floor, network, total = (found["test", "6", f"epsilon_{name}"] for name in ("floor", "network", "total"))
+    assert floor < 0.30  # the bar for the default representation
+    assert network < 11.6  # even 20 steps beat the prior alone (DESIGN.md §3: superposed atoms are 11.6 % off)
+    assert total <= floor + network
+    assert found["test", "6", "electrons"] < 1e-10
+    assert "network ε / %" in printed
+    assert (folder / "learning_curve.png").exists()
+
+
+def test_every_experiment_is_tested_here():
+    assert EXPERIMENTS == ["lmax_sweep"]
+
+
+def test_finished_points_are_not_run_again(trained):
+    folder, _ = trained
+    before = (folder / "lmax_1-train_4" / "results.json").stat().st_mtime_ns
+    tiny = ["model.lmax=1", "dataset.train_size=4", "trainer.max_steps=20", "logger=csv"]
+    result = densitylab("+experiment=lmax_sweep", *tiny, folder=folder.parent)
+    assert result.returncode == 0
+    assert (folder / "lmax_1-train_4" / "results.json").stat().st_mtime_ns == before
+    assert "network ε / %" in result.stdout  # the table is printed all the same
+
+
+def test_a_trained_model_measures_the_same_again(trained, tmp_path):
+    folder, _ = trained
+    run = folder / "lmax_1-train_4"
+    other = ["prior=none", "basis=avtz_ri", "model.cutoff=6", "dataset.train_groups=[]"]  # none of it matters
+    result = densitylab("task=evaluate", f"task.model={run / 'model'}", *other, "name=again", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    before = metrics(json.loads((run / "results.json").read_text()))
+    after = metrics(json.loads((tmp_path / "again" / "results.json").read_text()))
+    for key in after:
+        assert after[key] == pytest.approx(before[key], rel=1e-9, abs=1e-12), key
+
+
+def test_a_split_that_cannot_be_made_is_one_sentence(tmp_path):
+    result = densitylab("dataset.train_size=1000", "name=much", "logger=csv", folder=tmp_path)
+    assert result.returncode == 1
+    assert "error: train_size=1000, but only 24 training structures are available" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert json.loads((tmp_path / "much" / "results.json").read_text())["status"] == "failed"
+
+
+class TestLabel:
+    LEVEL = ("labels.level.functional=HF", "labels.level.basis=sto-3g", "labels.level.density_fit=false")
+
+    def label(self, folder, xyz, *more):
+        file = folder / "molecules.xyz"
+        file.write_text(xyz)
+        store = folder / "store"
+        options = [f"task.store={store}", "basis=def2_universal_jfit", "structures=files", f"structures.paths={file}"]
+        return densitylab("task=label", "name=labels", *options, *self.LEVEL, *more, folder=folder), Store(store)
+
+    def test_labels_are_made_once(self, tmp_path):
+        xyz = "2\nh2\nH 0 0 0\nH 0 0 0.74\n"
+        result, store = self.label(tmp_path, xyz)
+        assert result.returncode == 0, result.stderr
+        (key,) = store.keys("calculation")
+        made = (tmp_path / "store" / "calculation" / f"{key}.safetensors").stat().st_mtime_ns
+        (fit,) = store.keys("fit")
+        assert abs(store.meta("fit", fit)["residuals"]["electrons"]) < 1e-8
+        again, _ = self.label(tmp_path, xyz, "name=again")
+        assert again.returncode == 0
+        assert (tmp_path / "store" / "calculation" / f"{key}.safetensors").stat().st_mtime_ns == made
+
+    def test_a_failure_is_recorded_and_does_not_stop_the_others(self, tmp_path):
+        """STO-3G has no functions for radon: that structure fails, the one after it is labelled."""
+        result, store = self.label(tmp_path, "1\nradon\nRn 0 0 0\n2\nh2\nH 0 0 0\nH 0 0 0.74\n", "basis=even_tempered")
+        assert result.returncode == 1
+        assert "1 of 2 structures have no label" in result.stderr
+        assert "Traceback" not in result.stderr
+        assert len(store.keys("calculation")) == 1
+        (failure,) = store.failures().values()
+        assert failure["formula"] == "Rn"
+        assert "Rn" in failure["error"] or "basis" in failure["error"].lower()
+
+    def test_a_broken_file_is_one_sentence(self, tmp_path):
+        result, _ = self.label(tmp_path, "3\nwater\nO 0 0 0\nH nan 0 0\nH 0 1 0\n")
+        assert result.returncode == 1
+        assert "molecules.xyz, frame 0: atom 1 (H) has a coordinate that is not a finite number" in result.stderr
+        assert "Traceback" not in result.stderr

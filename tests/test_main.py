@@ -1,0 +1,108 @@
+"""The command line: what it says, its exit codes, and what it does not load."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import densitylab
+from densitylab import config
+from tests.toybox.project import ROOT, Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    yield project
+    project.close()
+
+
+def test_importing_the_package_and_asking_for_help_load_nothing_heavy() -> None:
+    code = (
+        "import sys, densitylab\n"
+        "assert densitylab.__version__\n"
+        "loaded = lambda: {'torch', 'pyscf', 'e3nn', 'numpy', 'pytorch_lightning'} & set(sys.modules)\n"
+        "assert not loaded(), loaded()\n"
+        "assert 'hydra' not in sys.modules\n"
+        "import densitylab.__main__ as command\n"
+        "sys.argv = ['densitylab', '--help']\n"
+        "try: command.main()\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "assert not loaded(), loaded()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    for file in (*(ROOT / "conf/task").glob("*.yaml"), *(ROOT / "conf/experiment").glob("*.yaml")):
+        assert f"  {file.stem} " in done.stdout
+        assert config.describe(file) in done.stdout
+
+
+def test_version(project: Project) -> None:
+    assert project.run("--version").stdout == f"densitylab {densitylab.__version__}\n"
+
+
+def test_cfg_prints_and_runs_nothing(project: Project) -> None:
+    done = project.run("debug=fast", "--cfg", "job", "--resolve", "model.lmax=7")
+    assert done.returncode == 0, done.stderr
+    assert "lmax: 7" in done.stdout
+    assert "max_steps: 2" in done.stdout
+    assert not (project.home / "outputs").exists()
+
+
+def test_a_mistake_ends_with_2_and_no_traceback(project: Project) -> None:
+    done = project.run("model.lmx=2", "modle=x")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "error: 2 problems in the configuration\n"
+        "  model.lmx: unknown key, did you mean model.lmax?\n"
+        "  modle: unknown key, did you mean model?\n"
+    )
+    assert not (project.home / "outputs").exists()
+
+
+def test_an_unforeseen_error_is_one_sentence_and_a_traceback_on_request(project: Project) -> None:
+    project.yaml("model/torn.yaml", "# Torn.\na: [\n")
+    done = project.run("model=torn")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" in project.run("model=torn", "debug=fast").stderr
+    assert "Traceback" in project.run("model=torn", HYDRA_FULL_ERROR="1").stderr
+
+
+def test_debug_shows_the_traceback_of_a_run(project: Project) -> None:
+    project.yaml("debug/loud.yaml", "# @package _global_\n# Loud.\ndebug: true\n")
+    assert 'raise ValueError("the cutoff' in project.run("+task.action=fail", "debug=loud").stderr
+
+
+def test_plan_lists_and_runs_nothing(project: Project) -> None:
+    assert project.run("+experiment=sweep", "hydra.sweeper.params={model.lmax: 1}").returncode == 0
+    done = project.run("+experiment=sweep", "plan=true")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "3 runs in outputs/sweep",
+        "  new          outputs/sweep/lmax_0  model.lmax=0",
+        "  finished     outputs/sweep/lmax_1  model.lmax=1",
+        "  new          outputs/sweep/lmax_2  model.lmax=2",
+    ]
+    assert not project.processes("sweep/lmax_0")
+
+
+def test_another_main_configuration_is_refused(project: Project) -> None:
+    done = project.run("--config-name", "other")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "DENSITYLAB_CONF" in done.stderr
+
+
+def test_the_process_of_a_run_explains_itself(project: Project) -> None:
+    command = [sys.executable, "-m", "densitylab.runs"]
+    done = subprocess.run(command, capture_output=True, text=True, env=project.environment)
+    assert done.returncode == 2
+    assert "usage: python -m densitylab.runs DIR" in done.stderr
