@@ -22,7 +22,6 @@ HARTREE_J, BOHR_M = codata("Hartree energy"), codata("Bohr radius")
         (units.HARTREE_TO_KCAL_PER_MOL, HARTREE_J * constants.N_A / constants.calorie / 1e3),
         (units.EBOHR_TO_DEBYE, constants.e * BOHR_M * constants.c * 1e21),
         (units.HARTREE_PER_BOHR_TO_EV_PER_ANGSTROM, HARTREE_J / constants.e / (BOHR_M * 1e10)),
-        (units.FEMTOSECOND_TO_PICOSECOND, 1e-3),
     ],
 )
 def test_constant(ours, expected):

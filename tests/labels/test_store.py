@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from densitylab.files import write_atomically
 from densitylab.keys import STORE, fingerprint
 from densitylab.labels import Store, StoreError
-from densitylab.labels.store import SCHEMA, write_atomically
+from densitylab.labels.record_file import SCHEMA
 from tests.labels import killed_writer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -341,7 +342,7 @@ def test_disk_that_is_full(tmp_path):
     before = snapshot(tmp_path)
     program = (
         "import resource, signal, sys; import numpy as np\n"
-        "from densitylab.labels.store import Store, StoreError\n"
+        "from densitylab.labels import Store, StoreError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: Store(sys.argv[1]).put('fit', 'new', {'coefficients': np.zeros(1000)}, {})\n"
         "except StoreError as error: print(error)\n"

@@ -16,7 +16,8 @@ from densitylab.density import GaussianBasis, Prior, from_basis_set_exchange
 from densitylab.density.shells import norm
 from densitylab.keys import fingerprint
 from densitylab.labels.fit import FitSettings, fit_density
-from densitylab.labels.scf import LabelError, Level, calculate
+from densitylab.labels.level import LabelError, Level
+from densitylab.labels.scf import calculate
 from densitylab.structures import prepare
 
 if TYPE_CHECKING:

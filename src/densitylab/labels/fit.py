@@ -93,7 +93,7 @@ def _project(calculation: Calculation, shells: Shells, memory_mb: int) -> np.nda
     """(F,) Coulomb projections (P|ρ) of the orbital density, three-index integrals block by block."""
     from pyscf import df
 
-    from densitylab.labels.scf import molecule
+    from densitylab.labels.level import molecule
 
     mole, auxiliary = molecule(calculation.atoms, calculation.level), as_mole(shells)
     matrix = calculation.density_matrix()

@@ -12,8 +12,9 @@ from densitylab.density import GaussianBasis, Prior
 from densitylab.files import write_atomically
 from densitylab.keys import fingerprint
 from densitylab.labels.fit import FitSettings, fit_density
+from densitylab.labels.level import Level
 from densitylab.labels.records import load_calculation, save_calculation, save_fit
-from densitylab.labels.scf import Level, calculate, calculation_key
+from densitylab.labels.scf import calculate, calculation_key
 from densitylab.labels.store import Store
 from densitylab.structures.files import from_files
 

@@ -10,7 +10,8 @@ from ase import Atoms
 
 from densitylab.density import GaussianBasis, Prior
 from densitylab.labels.fit import Fit, FitSettings
-from densitylab.labels.scf import Calculation, Level
+from densitylab.labels.level import Level
+from densitylab.labels.scf import Calculation
 from densitylab.labels.store import Store
 
 

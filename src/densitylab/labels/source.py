@@ -13,8 +13,8 @@ from tqdm import tqdm
 from densitylab.density import GaussianBasis, Prior
 from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.label import label
+from densitylab.labels.level import LabelError, Level
 from densitylab.labels.records import Label, load_calculation, load_fit, save_fit
-from densitylab.labels.scf import LabelError, Level
 from densitylab.labels.store import Store
 
 

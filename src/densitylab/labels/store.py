@@ -15,30 +15,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from densitylab.files import write_atomically
 from densitylab.keys import STORE
+from densitylab.labels.record_file import (
+    Record,
+    StoreError,
+    open_arrays,
+    read_header,
+    read_json,
+    write_file,
+    write_records,
+)
 
-SCHEMA = 1
 Kind = Literal["calculation", "fit", "prior"]
 _SUFFIX = ".safetensors"
-
-
-class StoreError(RuntimeError):
-    """A store or record that cannot be read or written; the message names the file."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """Named arrays (declared in :mod:`densitylab.keys`) and plain JSON-like ``meta``."""
-
-    arrays: dict[str, np.ndarray]
-    meta: dict[str, Any] = field(default_factory=dict)
 
 
 class Store:
@@ -57,7 +51,7 @@ class Store:
             raise StoreError(f"{self.path} is not a folder")
         self._packed: dict[tuple[str, str], tuple[Path, dict[str, Any]]] = {}
         for shard in sorted(self.path.glob(f"shards/*{_SUFFIX}")):
-            for name, meta in _header(shard)["records"].items():
+            for name, meta in read_header(shard)["records"].items():
                 kind, key = name.split("/")
                 self._packed[kind, key] = (shard, meta)
 
@@ -75,7 +69,7 @@ class Store:
         if (kind, key) in self._packed:
             return self._packed[kind, key][1]
         file = self._existing(kind, key)
-        records: dict[str, Any] = _header(file)["records"]
+        records: dict[str, Any] = read_header(file)["records"]
         if f"{kind}/{key}" not in records:
             raise StoreError(f"{file} holds another record ({', '.join(records)}); was it renamed?")
         return records[f"{kind}/{key}"]
@@ -87,7 +81,7 @@ class Store:
         meta = self.meta(kind, key)  # first: it knows a newer schema, which may well have other arrays
         names = [f"{kind}/{key}/{array}" for array in STORE[kind]]
         try:
-            with _open(file) as handle:
+            with open_arrays(file) as handle:
                 arrays = {name.rsplit("/")[-1]: handle.get_tensor(name) for name in names}
         except Exception as error:  # safetensors has one untyped exception for every damage
             raise StoreError(f"{file}: damaged record {kind}/{key} ({error})") from None
@@ -100,11 +94,11 @@ class Store:
             raise ValueError(f"a {kind} record has the arrays {sorted(STORE[kind])}, got {sorted(arrays)}")
         if (kind, key) in self._packed:
             raise StoreError(f"{kind} {key} stands in {self._packed[kind, key][0]}, and a shard is never rewritten")
-        _write(self._file(kind, key), {f"{kind}/{key}": Record(arrays, meta)})
+        write_records(self._file(kind, key), {f"{kind}/{key}": Record(arrays, meta)})
 
     def put_failure(self, key: str, meta: dict[str, Any]) -> None:
         """Record why there is no label of the structure with this calculation key."""
-        _write_file(self._failure(key), json.dumps(meta, indent=1).encode())
+        write_file(self._failure(key), json.dumps(meta, indent=1).encode())
 
     def clear_failure(self, key: str) -> None:
         """Forget a failure, after a success."""
@@ -112,7 +106,7 @@ class Store:
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Key → reason of what failed."""
-        return {file.stem: _read_json(file) for file in sorted(self.path.glob("failure/*.json"))}
+        return {file.stem: read_json(file) for file in sorted(self.path.glob("failure/*.json"))}
 
     def pack(self, name: str) -> Path:
         """Move all loose records into one new shard, ``shards/<name>.safetensors``. A shard is never rewritten."""
@@ -122,7 +116,7 @@ class Store:
         loose = list(self._loose())
         if not loose:
             raise StoreError(f"{self.path} has no loose records to pack")
-        _write(shard, {f"{kind}/{key}": self.get(kind, key) for kind, key in loose})
+        write_records(shard, {f"{kind}/{key}": self.get(kind, key) for kind, key in loose})
         for kind, key in loose:
             self._file(kind, key).unlink()
         self.__init__(self.path)  # type: ignore[misc]
@@ -144,53 +138,3 @@ class Store:
         if not file.is_file():
             raise KeyError(f"{self.path} has no {kind} {key}")
         return file
-
-
-def _write(path: Path, records: dict[str, Record]) -> None:
-    from safetensors.numpy import save
-
-    arrays = {
-        f"{name}/{array}": np.asarray(value, order="C")  # (ascontiguousarray would make scalars 1-d)
-        for name, record in records.items()
-        for array, value in record.arrays.items()
-    }
-    units = {kind: {name: field.unit for name, field in fields.items()} for kind, fields in STORE.items()}
-    metas = {name: record.meta for name, record in records.items()}
-    header = {"densitylab_schema": SCHEMA, "units": units, "records": metas}
-    _write_file(path, save(arrays, metadata={"densitylab": json.dumps(header)}))
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise StoreError(f"{path}: not readable ({error})") from None
-    return content
-
-
-def _open(path: Path) -> Any:
-    from safetensors import safe_open
-
-    return safe_open(path, framework="numpy")
-
-
-def _header(path: Path) -> dict[str, Any]:
-    try:
-        with _open(path) as handle:
-            header = json.loads((handle.metadata() or {})["densitylab"])
-    except KeyError:
-        raise StoreError(f"{path}: a safetensors file, but not a densitylab record") from None
-    except Exception as error:  # safetensors has one untyped exception for every damage
-        raise StoreError(f"{path}: not readable ({error})") from None
-    if header["densitylab_schema"] > SCHEMA:
-        raise StoreError(
-            f"{path}: schema {header['densitylab_schema']}, written by a newer densitylab (this: {SCHEMA})"
-        )
-    return header
