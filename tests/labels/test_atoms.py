@@ -164,3 +164,10 @@ def test_isolated_atoms_hold_their_electrons_in_the_functions_of_the_basis(symbo
     assert len(exponents) == {"H": 5, "O": 12}[symbol]
     assert prior.missing(symbol) == pytest.approx(0.0, abs=1e-10)  # the constraint of the fit, solved in float64
     assert isolated_atoms({symbol}, QUICK, store, "def2-universal-JFIT") == prior  # from the store
+
+
+def test_core_potentials_are_refused_for_atoms_too(tmp_path):
+    """The prior is made before the calculation: a valence-only iodine must not get into the store."""
+    with pytest.raises(LabelError, match="def2-SVP describes I with a core potential"):
+        superposed_atoms({"I"}, QUICK, Store(tmp_path))
+    assert list(tmp_path.iterdir()) == []

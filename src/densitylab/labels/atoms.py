@@ -16,7 +16,7 @@ from densitylab.density import GaussianBasis, Prior, from_basis_set_exchange
 from densitylab.density.shells import norm
 from densitylab.keys import fingerprint
 from densitylab.labels.fit import FitSettings, fit_density
-from densitylab.labels.level import LabelError, Level
+from densitylab.labels.level import LabelError, Level, molecule
 from densitylab.labels.scf import calculate
 from densitylab.structures import prepare
 
@@ -123,11 +123,10 @@ def _even_tempered(first: float, last: float, beta: float) -> np.ndarray:
 
 
 def _radial_density(symbol: str, level: Level) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float, int]:
-    from pyscf import gto
     from pyscf.scf import atom_hf, atom_ks
 
+    atom = molecule(prepare(Atoms(symbol, positions=[[0, 0, 0]])), level)
     try:
-        atom = gto.M(atom=f"{symbol} 0 0 0", basis=level.basis, spin=None, verbose=0)
         if level.functional.upper() == "HF":
             result = atom_hf.get_atm_nrhf(atom)
         else:
