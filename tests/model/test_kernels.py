@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from densitylab.model.kernels import convolution, natural_paths
+from densitylab.model.kernels import Convolution, Paths
 
 
 def inputs(paths, channels=3, atoms=6, edges=20, dtype=torch.float64, seed=0):
@@ -22,11 +22,11 @@ def inputs(paths, channels=3, atoms=6, edges=20, dtype=torch.float64, seed=0):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_kernel_equals_e3nn(degrees, dtype, tolerance):
     """Values and all three gradients; tolerances are rounding of sums of ~1e2 terms."""
-    paths = natural_paths(*degrees)
+    paths = Paths(*degrees)
     *variables, edge_index = inputs(paths, dtype=dtype)
     results = []
     for kernel in ("auto", "reference"):
-        out = convolution(paths, 3, kernel)(*variables, edge_index)
+        out = Convolution(paths, 3, kernel)(*variables, edge_index)
         probe = torch.sin(torch.arange(out.numel(), dtype=dtype)).view_as(out)
         results.append([out, *torch.autograd.grad((out * probe).sum(), variables)])
     for fast, slow in zip(*results, strict=True):
@@ -34,18 +34,18 @@ def test_kernel_equals_e3nn(degrees, dtype, tolerance):
 
 
 def test_gradients_are_those_of_finite_differences():
-    paths = natural_paths(1, 2, 2)
-    module = convolution(paths, 2)
+    paths = Paths(1, 2, 2)
+    module = Convolution(paths, 2)
     *variables, edge_index = inputs(paths, channels=2, atoms=3, edges=4)
     assert gradcheck(lambda *v: module(*v, edge_index), variables)
 
 
 def test_reference_can_be_differentiated_twice():
     """Forces in a loss need it; the compiled kernel says that it cannot rather than giving a wrong number."""
-    paths = natural_paths(1, 1, 1)
+    paths = Paths(1, 1, 1)
     *variables, edge_index = inputs(paths)
     for kernel, possible in (("reference", True), ("auto", False)):
-        out = convolution(paths, 3, kernel)(*variables, edge_index)
+        out = Convolution(paths, 3, kernel)(*variables, edge_index)
         (first,) = torch.autograd.grad(out.square().sum(), variables[1], create_graph=True)
         if possible:
             assert torch.autograd.grad(first.sum(), variables[2])[0].abs().max() > 0
@@ -56,14 +56,14 @@ def test_reference_can_be_differentiated_twice():
 
 def test_operators_are_registered_properly():
     """torch's own check of schema, fake tensors and autograd registration (what torch.compile relies on)."""
-    paths = natural_paths(1, 1, 1)
+    paths = Paths(1, 1, 1)
     *variables, edge_index = inputs(paths)
     torch.library.opcheck(torch.ops.densitylab.convolution.default, (*variables, edge_index, [1, 1, 1]))
 
 
 def test_no_edges_give_zeros():
-    paths = natural_paths(1, 1, 1)
-    out = convolution(paths, 2)(
+    paths = Paths(1, 1, 1)
+    out = Convolution(paths, 2)(
         torch.randn(3, 4, 2),
         torch.zeros(0, 4),
         torch.zeros(0, len(paths.triples), 2),
@@ -75,7 +75,7 @@ def test_no_edges_give_zeros():
 
 def test_variance_is_kept():
     """ "Component" normalisation: unit variance in, (number of edges) variance out, for every l."""
-    paths = natural_paths(2, 3, 2)
+    paths = Paths(2, 3, 2)
     generator = torch.Generator().manual_seed(0)
     atoms, degree, channels = 200, 4, 16
     x = torch.randn(atoms, 9, channels, generator=generator)
@@ -83,7 +83,7 @@ def test_variance_is_kept():
     harmonics = torch.randn(atoms * degree, 16, generator=generator)
     source = torch.randint(atoms, (atoms * degree,), generator=generator)
     edge_index = torch.stack([source, torch.arange(atoms).repeat_interleave(degree)])
-    out = convolution(paths, channels)(x, harmonics, weights, edge_index) / degree**0.5
+    out = Convolution(paths, channels)(x, harmonics, weights, edge_index) / degree**0.5
     for l in range(3):
         # 200 · 16 · (2l + 1) heavy-tailed samples: a few per cent
         assert out[:, l * l : (l + 1) ** 2].square().mean() == pytest.approx(1.0, rel=0.2)

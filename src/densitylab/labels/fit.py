@@ -18,6 +18,7 @@ from densitylab.density.conventions import standard_from_shells
 from densitylab.density.grid import atom_centered
 from densitylab.density.integrals import as_mole, coulomb
 from densitylab.keys import fingerprint
+from densitylab.labels.level import molecule
 from densitylab.structures import electrons
 from densitylab.units import EBOHR_TO_DEBYE
 
@@ -92,8 +93,6 @@ def fit_density(calculation: Calculation, basis: GaussianBasis, prior: Prior, se
 def _project(calculation: Calculation, shells: Shells, memory_mb: int) -> np.ndarray:
     """(F,) Coulomb projections (P|ρ) of the orbital density, three-index integrals block by block."""
     from pyscf import df
-
-    from densitylab.labels.level import molecule
 
     mole, auxiliary = molecule(calculation.atoms, calculation.level), as_mole(shells)
     matrix = calculation.density_matrix()

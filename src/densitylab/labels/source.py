@@ -83,7 +83,7 @@ class LabelSource:
     def _fit_key(self, key: str) -> str:
         return self.fit.key(key, set(self.store.meta("calculation", key)["elements"]), self.basis, self.prior)
 
-    @property
+    @cached_property
     def _elements(self) -> set[str]:
         metas = _at_level(self.store, self.level)
         return {s for key, meta in metas if self.chosen is None or key in self.chosen for s in meta["elements"]}

@@ -51,9 +51,7 @@ class Store:
             raise StoreError(f"{self.path} is not a folder")
         self._packed: dict[tuple[str, str], tuple[Path, dict[str, Any]]] = {}
         for shard in sorted(self.path.glob(f"shards/*{_SUFFIX}")):
-            for name, meta in read_header(shard)["records"].items():
-                kind, key = name.split("/")
-                self._packed[kind, key] = (shard, meta)
+            self._enter(shard)
 
     def has(self, kind: Kind, key: str) -> bool:
         """Whether a record is there, loose or packed."""
@@ -119,8 +117,14 @@ class Store:
         write_records(shard, {f"{kind}/{key}": self.get(kind, key) for kind, key in loose})
         for kind, key in loose:
             self._file(kind, key).unlink()
-        self.__init__(self.path)  # type: ignore[misc]
+        self._enter(shard)
         return shard
+
+    def _enter(self, shard: Path) -> None:
+        """Take the records of a shard into the index."""
+        for name, meta in read_header(shard)["records"].items():
+            kind, key = name.split("/")
+            self._packed[kind, key] = (shard, meta)
 
     def _loose(self) -> Iterator[tuple[Kind, str]]:
         for kind in STORE:

@@ -65,12 +65,11 @@ def load_model(folder: Path, build: Callable[..., nn.Module]) -> TrainedModel:
     description = _description(folder)
     basis = GaussianBasis.from_description(description["basis"])
     network = build(description["options"], basis=basis, statistics=_placeholders(description, basis))
-    load_weights(folder, network)
+    _load_weights(folder, network)
     return TrainedModel(network, basis, Prior.from_description(description["prior"]), description["options"]["cutoff"])
 
 
-def load_weights(folder: Path, network: nn.Module) -> None:
-    """Read the weights into a network. Raises :class:`ModelError` if they do not fit it."""
+def _load_weights(folder: Path, network: nn.Module) -> None:
     from safetensors.torch import load_file
 
     try:

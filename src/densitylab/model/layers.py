@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from densitylab.model.kernels import convolution, natural_paths
+from densitylab.model.kernels import Convolution, Paths
 from densitylab.model.kernels.convolution import Kernel
 from densitylab.model.kernels.paths import block
 
@@ -77,7 +77,7 @@ class Interaction(nn.Module):
         radial_width: int = 64, kernel: Kernel = "auto",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.paths = natural_paths(l_in, l_edge, l_out)
+        self.paths = Paths(l_in, l_edge, l_out)
         self.l_skip, self.l_out, self.channels = min(l_in, l_out), l_out, channels
         self.up = EquivariantLinear(l_in, channels, channels, bias=False)
         self.radial = nn.Sequential(
@@ -85,7 +85,7 @@ class Interaction(nn.Module):
             nn.SiLU(),
             nn.Linear(radial_width, len(self.paths.triples) * channels, bias=False),
         )
-        self.convolution = convolution(self.paths, channels, kernel)
+        self.convolution = Convolution(self.paths, channels, kernel)
         self.down = EquivariantLinear(l_out, channels, channels, bias=False)
         self.skip = SpeciesLinear(elements, self.l_skip, channels, channels)
         self.gates = nn.Linear(channels, channels * l_out) if l_out > 0 else None

@@ -37,11 +37,6 @@ class Convolution(nn.Module):
         return fast
 
 
-def convolution(paths: Paths, channels: int, kernel: Kernel = "auto") -> Convolution:
-    """The convolution over these paths."""
-    return Convolution(paths, channels, kernel)
-
-
 @cache
 def _reference(paths: Paths, channels: int, dtype: torch.dtype, device: torch.device) -> ReferenceConvolution:
     """Built on first use (seconds) and kept outside of the module: it has no weights that belong in a checkpoint."""

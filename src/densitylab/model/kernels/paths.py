@@ -46,11 +46,6 @@ class Paths:
         return o3.wigner_3j(*triple, dtype=torch.float64) * math.sqrt((2 * l3 + 1) / fan_in)
 
 
-def natural_paths(l_in: int, l_edge: int, l_out: int) -> Paths:
-    """All natural-parity paths up to these degrees."""
-    return Paths(l_in, l_edge, l_out)
-
-
 def block(l: int) -> slice:
     """Where degree ``l`` stands among the components l = 0, 1, 2 …"""
     return slice(l * l, (l + 1) ** 2)
