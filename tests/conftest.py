@@ -41,5 +41,5 @@ def source(cheap_store) -> LabelSource:
     """Their fits in a small basis."""
     basis = partial(from_basis_set_exchange, "def2-universal-JFIT")
     source = LabelSource(cheap_store, CHEAP, FitSettings(grid_level=0), basis, superposed_atoms)
-    source.complete(source.infos())
+    source.complete(list(source.infos()))
     return source

@@ -89,10 +89,28 @@ def test_plan_lists_and_runs_nothing(project: Project) -> None:
     assert done.stdout.splitlines() == [
         "3 runs in outputs/sweep",
         "  new          outputs/sweep/lmax_0  model.lmax=0",
+        "               0 parameters",
         "  finished     outputs/sweep/lmax_1  model.lmax=1",
         "  new          outputs/sweep/lmax_2  model.lmax=2",
+        "               2,000 parameters",
     ]
     assert not project.processes("sweep/lmax_0")
+
+
+def test_no_point_starts_while_one_of_them_cannot_be_built(project: Project) -> None:
+    """The task is asked for all points first: what no signature can refuse costs seconds, not the points before it."""
+    done = project.run("-m", "model.lmax=1,-2,9,-3", "name=x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: 3 problems in the configuration\n"
+        "  lmax=-2 is negative  [in model.lmax=-2]\n"
+        "  no labels yet  [in model.lmax=9]\n"
+        "  lmax=-3 is negative  [in model.lmax=-3]\n"
+    )
+    assert not list(project.home.rglob("results.json"))
+    planned = project.run("-m", "model.lmax=9", "name=x", "plan=true")  # a plan shows it, and is no failure
+    assert planned.returncode == 0
+    assert "cannot start: no labels yet" in planned.stdout
 
 
 def test_another_main_configuration_is_refused(project: Project) -> None:

@@ -15,10 +15,10 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 
 from densitylab.config import CONFIG_NAME, conf_dir, register_resolvers
 from densitylab.errors import ConfigError
+from densitylab.record import named_by_time
 
 if TYPE_CHECKING:
     from densitylab.preflight import Plan
@@ -80,7 +80,6 @@ def resume_hint(plan: Plan | None) -> str:
     if plan is None:
         return "nothing was started"
     words, config = sys.argv[1:], plan.points[0].config
-    raw_name = OmegaConf.to_container(config, resolve=False)["name"]  # type: ignore[call-overload, index]
-    if "${started" in str(raw_name):  # the same command would choose another directory
+    if named_by_time(config):
         words = [*words, f"name={config.name}"]
     return f"go on with: python -m densitylab {shlex.join(words)}".rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Config:
     dataset: Any = None
     model: Any = None
     objective: Any = None
+    evaluation: Any = None
     trainer: Any = None
     logger: Any = None
 
@@ -76,7 +78,10 @@ def catalogue(group: str) -> str:
 def slug(text: str) -> str:
     """A directory name that needs no quoting anywhere, on the command line of Hydra either."""
     plain = re.sub(r"[^\w.+-]+", "_", str(text))
-    return re.sub(r"_*([_-])_*", r"\1", plain).strip("_+")[:200] or "default"
+    name = re.sub(r"_*([_-])_*", r"\1", plain).strip("_+")
+    if len(name) > 200:  # what two names differ in may be cut off
+        name = f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name or "default"
 
 
 def verb(target: str) -> str:

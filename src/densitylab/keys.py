@@ -1,7 +1,7 @@
 """Every field of a graph or a store, declared once: shape, unit, meaning. And how content is fingerprinted.
 
 Shapes: A atoms, E directed edges, F density functions (Σ over atoms and shells of 2l + 1), G graphs of a batch,
-AO orbital functions, N occupied orbitals.
+S shells, P grid points, AO orbital functions, N occupied orbitals.
 """
 
 from __future__ import annotations
@@ -30,8 +30,16 @@ GRAPH = {
     "charge": Field("G", "e", "total charge"),
     "multiplicity": Field("G", "1", "2S + 1"),
     "coefficients": Field("F", "e^1 bohr^-1.5", "of Δρ, atom by atom, l ascending, m = -l..+l", "per element"),
-    "overlap": Field("F*F", "1", "overlap matrix of the density functions, row-major, flattened"),
     "num_functions": Field("G", "1", "F of every graph"),
+    # What the metric of the loss needs (dataset/metric.py):
+    "gram": Field("F*F", "1 or hartree/e^2", "overlap or Coulomb matrix of the density functions, row-major, flat"),
+    "grid_points": Field("P 3", "bohr", "of the atom-centred grid", "1o"),
+    "grid_weights": Field("P", "bohr^3", "of its points"),
+    "num_points": Field("G", "1", "P of every graph"),
+    "shell_centers": Field("S 3", "bohr", "of the density functions", "1o"),
+    "shell_exponents": Field("S", "bohr^-2", "of the density functions"),
+    "shell_l": Field("S", "1", "of the density functions"),
+    "num_shells": Field("G", "1", "S of every graph"),
 }
 
 CALCULATION = {

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +13,24 @@ from omegaconf import DictConfig
 
 from densitylab.build import build
 from densitylab.config import CONFIG_NAME
-from densitylab.errors import ConfigError, report
-from densitylab.preflight import Plan, Point
-from densitylab.record import Frozen, freeze
-from densitylab.runs import INTERRUPTED, Run
+from densitylab.errors import ConfigError, ConfigProblems, report
+from densitylab.lock import is_main_rank, several_ranks
+from densitylab.outlook import Outlook, outlook
+from densitylab.preflight import Plan, Point, merge
+from densitylab.process import follow, record_violent_end, run_in_process
+from densitylab.record import Frozen, freeze, named_by_time
+from densitylab.runs import Run
 
 
 def show(plan: Plan) -> int:
-    """Print every point with its state: what ``plan=true`` does."""
+    """Print every point with its state and its outlook: what ``plan=true`` does. Nothing is computed or written."""
     print(f"{len(plan.points)} run{'s' * (len(plan.points) > 1)} in {plan.directory}")
-    states = [point.run.state(point.frozen) for point in plan.points]
-    for state, point in zip(states, plan.points, strict=True):
+    for point in plan.points:
+        state = point.run.state(point.frozen)
         print(f"  {state:<11}  {point.run.path}  {point.label}".rstrip())
+        ahead = outlook(point.config) if state != "finished" else Outlook()
+        for line in (*ahead.facts, *(f"cannot start: {problem}" for problem in (*ahead.problems, *ahead.here))):
+            print(f"{'':15}{line}")
     return 0
 
 
@@ -36,16 +38,19 @@ def launch(hydra: Hydra, plan: Plan, lines: list[str]) -> int:
     """Run what is not finished, then the report; returns the exit code.
 
     Raises:
-        ConfigError: when a directory is in use by another configuration.
+        ConfigError: when a directory is in use by another configuration, or a point cannot be built.
         OSError: when the outputs cannot be written.
         KeyboardInterrupt: after the running point has been told to stop and has recorded it.
     """
+    if several_ranks() and named_by_time(plan.points[0].config):
+        raise ConfigError("several processes were started for one run: they need a name=… to find the same directory")
     refuse_changes([(point.run, point.frozen) for point in plan.points])
+    _require_buildable(plan)
     _require_writable(plan.directory)
     start = hydra.multirun if plan.multirun else hydra.run
     mode = f"hydra.mode={'MULTIRUN' if plan.multirun else 'RUN'}"
     start(config_name=CONFIG_NAME, task_function=run_point, overrides=[*lines, mode])
-    return _conclude(plan)
+    return _conclude(plan) if is_main_rank() else 0
 
 
 def run_point(config: DictConfig) -> str:
@@ -56,13 +61,15 @@ def run_point(config: DictConfig) -> str:
     run = Run(Path(HydraConfig.get().runtime.output_dir))
     try:
         frozen = freeze(config)
+        if not is_main_rank():
+            return follow(run, frozen)
         refuse_changes([(run, frozen)])
         if run.state(frozen) == "finished":
             print(f"finished before: {_short(run.path)}", flush=True)
             return "finished"
         print(f"running: {_short(run.path)}", flush=True)
         run.prepare(frozen)
-        _record_violent_end(run, _run_in_process(run))
+        record_violent_end(run, run_in_process(run))
         return run.state(frozen)
     except (ConfigError, OSError) as error:
         report(error)
@@ -72,7 +79,7 @@ def run_point(config: DictConfig) -> str:
 def refuse_changes(runs: list[tuple[Run, Frozen]]) -> None:
     """Raise a ConfigError when directories are in use, or (with the difference) belong to other configurations."""
     running = [run for run, frozen in runs if run.state(frozen) == "running"]
-    if running:
+    if running and is_main_rank():  # the others join it
         raise ConfigError(f"another process is working in {running[0].path}; wait for it, or choose another name=…")
     changed = [(run, frozen) for run, frozen in runs if run.state(frozen) == "changed"]
     if changed:
@@ -84,6 +91,16 @@ def refuse_changes(runs: list[tuple[Run, Frozen]]) -> None:
         )
 
 
+def _require_buildable(plan: Plan) -> None:
+    """Every model and optimiser of all points, before hours of the first one."""
+    points = [point for point in plan.points if point.run.state(point.frozen) != "finished"]
+    found = [outlook(point.config) for point in points]
+    own = [ahead.problems + (ahead.here if plan.local else []) for ahead in found]
+    problems = merge([], [point.label for point in points], own)
+    if problems:
+        raise ConfigProblems(problems)
+
+
 def _require_writable(directory: Path) -> None:
     """One sentence now instead of one failure per point."""
     try:
@@ -92,51 +109,6 @@ def _require_writable(directory: Path) -> None:
             pass
     except OSError as error:
         raise ConfigError(f"cannot write to {directory}: {error.strerror}; choose paths.outputs=…") from error
-
-
-def _run_in_process(run: Run) -> int:
-    """Execute a prepared run and return its exit code, negative for the signal that killed it.
-
-    Raises:
-        KeyboardInterrupt: when this process or the run has been interrupted; a second one kills the run.
-    """
-    # Absolute, because Lightning's other ranks repeat the command, perhaps from elsewhere.
-    command = [sys.executable, "-m", "densitylab.runs", str(run.path.absolute())]
-    # torch, PySCF and OpenMM bring an OpenMP each: idle threads of one must not spin on cores that another needs.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            _interrupt(run, process)
-            raise
-    if code in (INTERRUPTED, -signal.SIGINT, -signal.SIGTERM):
-        raise KeyboardInterrupt
-    return code
-
-
-def _interrupt(run: Run, process: subprocess.Popen[bytes]) -> None:
-    start = time.monotonic()
-    try:
-        process.send_signal(signal.SIGINT)  # the terminal may have sent one too; the run heeds only the first
-        process.wait()
-    finally:
-        process.kill()
-        process.wait()
-        if run.results() is None:
-            run.finish("interrupted", "stopped before it could record anything", time.monotonic() - start, [])
-
-
-def _record_violent_end(run: Run, code: int) -> None:
-    """A killed process leaves no results.json, so we write it."""
-    if run.results() is not None:
-        return
-    reason = f"ended with exit code {code} without a result"
-    if code < 0:
-        hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-        reason = f"killed by {signal.Signals(-code).name}{hint}"
-    run.finish("failed", reason, 0.0, [])
-    print(f"error: {_short(run.path)}: {reason}", file=sys.stderr, flush=True)
 
 
 def _conclude(plan: Plan) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
@@ -36,11 +37,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """All points of a command line, and the directory that holds them."""
+    """All points of a command line, the directory that holds them, and whether they run on this machine."""
 
     points: list[Point]
     directory: Path
     multirun: bool
+    local: bool
 
 
 def preflight(hydra: Hydra, lines: list[str], multirun: bool) -> Plan:
@@ -62,12 +64,13 @@ def preflight(hydra: Hydra, lines: list[str], multirun: bool) -> Plan:
         raise ConfigProblems([*problems, sentence(error)]) from error
     labels = _labels(sets)
     checked = [_check_point(composer, own, n, multirun) for n, own in enumerate(sets)]
-    problems = _merge(problems, labels, [found for _, found in checked])
+    problems = merge(problems, labels, [found for _, found in checked])
     points = [Point(label, *made) for label, (made, _) in zip(labels, checked, strict=True) if made]
     problems += _collisions(points)
     if problems:
         raise ConfigProblems(problems)
-    return Plan(points, directory, multirun)
+    local = str(master.hydra.launcher["_target_"]).endswith(f".{BasicLauncher.__name__}")
+    return Plan(points, directory, multirun, local)
 
 
 def _expand(
@@ -137,7 +140,7 @@ def _labels(sets: list[list[str]]) -> list[str]:
     return [" ".join(line for line in lines if line not in common) for lines in sets]
 
 
-def _merge(general: list[str], labels: list[str], found: list[list[str]]) -> list[str]:
+def merge(general: list[str], labels: list[str], found: list[list[str]]) -> list[str]:
     """Each problem once, with the points that have it unless all have it."""
     where: dict[str, list[str]] = {}
     for label, problems in zip(labels, found, strict=True):

@@ -56,6 +56,12 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return config
 
 
+def named_by_time(config: DictConfig) -> bool:
+    """Whether the same command would choose another directory next time, or in another process."""
+    raw_name = OmegaConf.to_container(config, resolve=False)["name"]  # type: ignore[call-overload, index]
+    return "${started" in str(raw_name)
+
+
 def metadata(config_hash: str) -> dict[str, Any]:
     """What wrote a run, so that a number can be traced to a program; nothing that names the machine."""
     return {

@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 import json
 import math
-import os
 import signal
 import sys
 import time
 import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from densitylab.build import build
 from densitylab.errors import ConfigError, report, sentence
 from densitylab.files import write_atomically
-from densitylab.lock import exclusive, is_held
+from densitylab.lock import exclusive, is_held, is_main_rank
 from densitylab.record import Frozen, essentials, metadata
 
 METRIC_KEYS = {"name", "value", "unit", "split", "group"}
@@ -60,6 +60,11 @@ class Run:
         if is_held(self.path):
             return "running"
         return str((self.results() or {"status": "interrupted"})["status"])
+
+    def ended_since(self, time: datetime) -> bool:
+        """Whether the run has ended after that time."""
+        file = self.path / "results.json"
+        return file.exists() and file.stat().st_mtime > time.timestamp()
 
     def prepare(self, frozen: Frozen) -> None:
         """Store the configuration; what an earlier attempt left behind stays, except its outcome."""
@@ -100,9 +105,9 @@ def execute(run: Run) -> int:
         message = status if stopped else sentence(error)
         if not stopped:
             report(error, debug)
-        if not stopped and _is_main_rank():
+        if not stopped and is_main_rank():
             write_atomically(run.path / "error.log", traceback.format_exc())
-    if _is_main_rank():
+    if is_main_rank():
         run.finish(status, message, time.monotonic() - start, metrics)
     return code
 
@@ -125,10 +130,6 @@ def _checked(metrics: Any) -> list[dict[str, Any]]:
     return listed
 
 
-def _is_main_rank() -> bool:
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "NODE_RANK", "LOCAL_RANK"))
-
-
 def _stop_once(signum: int, frame: FrameType | None) -> None:
     """SIGTERM is a Ctrl-C. The terminal and our parent may both send one: the second must not cut the end."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -145,7 +146,7 @@ def main() -> int:
         signal.signal(number, _stop_once)
     try:
         run = Run(Path(sys.argv[1]))
-        with exclusive(run.path) if _is_main_rank() else nullcontext():
+        with exclusive(run.path) if is_main_rank() else nullcontext():
             return execute(run)
     except OSError as error:  # a full disk, a directory that is gone or in use
         report(error)

@@ -27,10 +27,12 @@ def test_neighbours_equal_brute_force_and_are_sorted_by_target():
 
 
 def test_graph_has_the_declared_fields(source):
-    graph = graph_from_label(source.load(next(iter(source.infos()))), ["H", "O"], cutoff=4.0)
-    assert set(graph.keys()) - {"num_nodes"} == set(GRAPH)
-    assert graph.overlap.dtype == graph.coefficients.dtype == torch.float64
-    assert len(graph.overlap) == int(graph.num_functions) ** 2 == len(graph.coefficients) ** 2
+    label = source.load(next(iter(source.infos())))
+    made = [graph_from_label(label, ["H", "O"], 4.0, metric) for metric in ("coefficient", "overlap", "grid")]
+    assert set().union(*(graph.keys() for graph in made)) - {"num_nodes"} == set(GRAPH)
+    graph = made[1]
+    assert graph.gram.dtype == graph.coefficients.dtype == torch.float64
+    assert len(graph.gram) == int(graph.num_functions) ** 2 == len(graph.coefficients) ** 2
 
 
 def test_batching_shifts_edges_only(source):

@@ -43,18 +43,42 @@ def test_impossible_splits_are_refused(options, message):
 
 
 def test_batches_deal_every_structure_once_per_pass():
-    batches = list(StepBatches(size=6, batch_size=4, seed=1, steps=6, first=int))
+    batches = list(StepBatches([3] * 6, batch_size=4, seed=1, steps=6, first=int))
     dealt = [index for batch in batches for index in batch]
     assert [sorted(dealt[start : start + 6]) for start in range(0, 24, 6)] == [list(range(6))] * 4
     assert dealt[:6] != dealt[6:12]
 
 
 def test_batches_of_a_resumed_run_are_those_of_an_uninterrupted_one():
-    whole = list(StepBatches(size=7, batch_size=3, seed=5, steps=10, first=int))
-    resumed = StepBatches(size=7, batch_size=3, seed=5, steps=10, first=lambda: 4)
+    whole = list(StepBatches([3] * 7, batch_size=3, seed=5, steps=10, first=int))
+    resumed = StepBatches([3] * 7, batch_size=3, seed=5, steps=10, first=lambda: 4)
     assert list(resumed) == whole[4:]
     assert len(resumed) == 10
 
 
 def test_sets_smaller_than_a_batch():
-    assert all(sorted(batch) == [0, 1] for batch in StepBatches(size=2, batch_size=4, seed=0, steps=3, first=int))
+    assert all(sorted(batch) == [0, 1] for batch in StepBatches([3] * 2, batch_size=4, seed=0, steps=3, first=int))
+
+
+def test_atoms_of_a_batch_are_bounded():
+    atoms = [3, 6, 9, 12, 18, 3, 24]
+    batches = list(StepBatches(atoms, batch_size=4, seed=2, steps=40, first=int, max_atoms=24))
+    totals = [sum(atoms[index] for index in batch) for batch in batches]
+    assert max(totals) == 24  # the largest structure fills a batch of its own
+    assert {len(batch) for batch in batches} > {1, 2}
+    dealt = [index for batch in batches for index in batch]
+    for start in range(0, len(dealt) - len(atoms), len(atoms)):  # pass after pass, everything once
+        assert sorted(dealt[start : start + len(atoms)]) == list(range(len(atoms)))
+    resumed = StepBatches(atoms, batch_size=4, seed=2, steps=40, first=lambda: 17, max_atoms=24)
+    assert list(resumed) == batches[17:]
+
+
+def test_processes_share_a_bounded_batch():
+    atoms = [3, 6, 9, 12, 18, 3, 24]
+    whole = list(StepBatches(atoms, 4, seed=2, steps=20, first=int, max_atoms=48))
+    shares = [list(StepBatches(atoms, 4, seed=2, steps=20, first=int, max_atoms=48, rank=r, ranks=2)) for r in (0, 1)]
+    assert all(share for own in shares for share in own)  # nobody waits for a process without work
+    for batch, one, two in zip(whole, *shares, strict=True):
+        assert sorted(batch) == sorted(one + two)
+    with pytest.raises(ValueError, match="a batch of 40 atoms cannot always be shared by 2 processes"):
+        StepBatches(atoms, 4, seed=2, steps=20, first=int, max_atoms=40, ranks=2)

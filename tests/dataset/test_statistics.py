@@ -29,15 +29,15 @@ def test_statistics_do_not_see_the_other_splits(source):
     )
 
 
-def test_variance_is_the_error_of_predicting_the_mean(source):
+def test_spread_is_the_error_of_predicting_the_mean(source):
     data = module(source)
     found = data.statistics()
     total = 0.0
     for graph in data.graphs("train"):
         mean = torch.cat([found.mean[symbol] for symbol in ("O", "H", "H")])
         error = graph.coefficients - mean
-        total += float(error @ graph.overlap.view(len(error), -1) @ error) / 9  # three graphs of three atoms
-    assert found.variance == pytest.approx(total)
+        total += float(error @ graph.gram.view(len(error), -1) @ error) / 9  # three graphs of three atoms
+    assert found.spread == pytest.approx(total)
 
 
 def test_a_single_structure_has_a_scale(source):

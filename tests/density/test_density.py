@@ -213,3 +213,21 @@ def test_without_turning_the_coefficients_it_fails():
     density, points = random_density(0, ALL), random_points(0)
     turned = rotated(density, rotation).with_coefficients(density.coefficients)
     assert relative(turned.values(points @ torch.as_tensor(rotation).T), density.values(points)) > 0.1
+
+
+def test_values_by_degree_are_the_values_of_the_shells_of_that_degree():
+    """Against densities that have the shells of one l only; and their sum is the density."""
+    generator = torch.Generator().manual_seed(5)
+    l = torch.tensor([0, 1, 2, 0, 3, 1])
+    centers = torch.randn(6, 3, generator=generator, dtype=torch.float64)
+    exponents = torch.rand(6, generator=generator, dtype=torch.float64) + 0.3
+    coefficients = torch.randn(int((2 * l + 1).sum()), generator=generator, dtype=torch.float64)
+    points = 2 * torch.randn(50, 3, generator=generator, dtype=torch.float64)
+    nuclei = Nuclei(centers[:1], torch.ones(1, dtype=torch.float64))
+    density = Density(centers, exponents, l, coefficients, nuclei)
+    found = density.values_by_degree(points)
+    assert torch.allclose(found.sum(-1), density.values(points), rtol=1e-12, atol=1e-14)
+    for degree in range(4):
+        shells, functions = density.shells.functions(degree)
+        own = Density(centers[shells], exponents[shells], l[shells], coefficients[functions].flatten(), nuclei)
+        assert torch.allclose(found[:, degree], own.values(points), rtol=1e-12, atol=1e-14)

@@ -35,7 +35,7 @@ def statistics() -> Statistics:
         widths = [2 * l + 1 for l, _ in shells]
         mean[symbol] = torch.cat([m.expand(w) for m, w in zip(means, widths, strict=True)]).double()
         scale[symbol] = torch.cat([s.expand(w) for s, w in zip(scales, widths, strict=True)]).double()
-    return Statistics(mean, scale, {"H": 0.0, "O": 0.0}, neighbours=5.0, variance=1.0)
+    return Statistics(mean, scale, {"H": 0.0, "O": 0.0}, neighbours=5.0, spread=1.0)
 
 
 def waters(number: int = 3, seed: int = 3) -> Atoms:

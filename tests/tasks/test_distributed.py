@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.tasks.test_end_to_end import densitylab, metrics
+from tests.tasks.test_end_to_end import GROUPS, densitylab, metrics
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def sweep(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributed")
     tiny = ["model.dtype=float64", "model.lmax=1", "model.channels=8", "dataset.train_size=7", "dataset.batch_size=5"]
     budget = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.max_steps=8", "trainer.log_every_n_steps=1"]
-    result = densitylab("-m", *tiny, *budget, "trainer.devices=1,2", "logger=csv", "name=ddp", folder=folder)
+    result = densitylab("-m", *tiny, *budget, "trainer.devices=1,2", "logger=csv", *GROUPS, "name=ddp", folder=folder)
     assert result.returncode == 0, result.stderr
     runs = sorted(file.parent for file in folder.glob("ddp/*/results.json"))
     assert len(runs) == 2

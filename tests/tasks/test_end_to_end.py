@@ -1,15 +1,25 @@
 """The command line on real data, as a user types it; tiny budgets."""
 
+import csv
 import json
 import os
 import subprocess
 import sys
 
+import h5py
 import pytest
 
 from densitylab.config import conf_dir
 from densitylab.labels.store import Store
 
+# Shipped clusters of which few are used: measuring the whole test set takes most of a minute.
+GROUPS = (
+    'dataset.test_groups=["water-300K-100"]',
+    'dataset.validation_groups=["water-300K-101"]',
+    "task.splits=[test]",
+)
+TINY = ("trainer.max_steps=20", "logger=csv", *GROUPS)
+ONE = ("model.lmax=1", "dataset.train_size=4")
 EXPERIMENTS = sorted(file.stem for file in (conf_dir() / "experiment").glob("*.yaml"))
 
 
@@ -26,15 +36,14 @@ def metrics(results):
 def trained(tmp_path_factory):
     """A network after a few steps on the shipped labels, through an experiment that is a sweep of one point."""
     folder = tmp_path_factory.mktemp("trained")
-    tiny = ["model.lmax=1", "dataset.train_size=4", "trainer.max_steps=20", "logger=csv"]
-    result = densitylab("+experiment=lmax_sweep", *tiny, folder=folder)
+    result = densitylab("+experiment=lmax_sweep", *TINY, *ONE, folder=folder)
     assert result.returncode == 0, result.stderr
     return folder / "lmax_sweep", result.stdout
 
 
 def test_experiment_ends_in_three_numbers_a_table_and_a_figure(trained):
     folder, printed = trained
-    results = json.loads((folder / "lmax_1-train_4" / "results.json").read_text())
+    results = json.loads((folder / "lmax_1-train_4-seed_0" / "results.json").read_text())
     assert results["status"] == "finished"
     found = metrics(results)
     floor, network, total = (found["test", "6", f"epsilon_{name}"] for name in ("floor", "network", "total"))
@@ -46,24 +55,65 @@ def test_experiment_ends_in_three_numbers_a_table_and_a_figure(trained):
     assert (folder / "learning_curve.png").exists()
 
 
-def test_every_experiment_is_tested_here():
-    assert EXPERIMENTS == ["lmax_sweep"]
+def test_every_structure_is_kept_with_its_errors(trained):
+    folder, _ = trained
+    run = folder / "lmax_1-train_4-seed_0"
+    with (run / "errors.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    found = metrics(json.loads((run / "results.json").read_text()))
+    assert float(row["epsilon_total / %"]) == pytest.approx(found["test", "6", "epsilon_total"])
+    assert float(row["epsilon_l4 / %"]) < float(row["epsilon_l0 / %"])
+    with h5py.File(run / "predictions.h5") as archive:
+        assert archive[f"test/{row['key']}/predicted"].shape == (6 * 156,)
+    assert (run / "errors.png").exists()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_can_be_planned(experiment, tmp_path):
+    result = densitylab(f"+experiment={experiment}", "plan=true", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    points = {"lmax_sweep": 9, "lmax_sweep_converged": 27, "lmax_sweep_paper": 60}[experiment]
+    assert f"{points} runs" in result.stdout
+    assert result.stdout.count(" parameters\n") == points
+    if experiment == "lmax_sweep_paper":  # its labels take a computing cluster, and it says so
+        assert result.stdout.count("cannot start: no group matches train_groups=water-300K-1????") == points
+        assert "rackers2023-lmax_5-train_10000-seed_0" in result.stdout
+    else:
+        assert result.stdout.count("train 120, validation 4, test 8 structures") == points / 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_seeds_until_they_converge(tmp_path):
+    """lmax_sweep_converged with a tiny budget: two seeds become one line of the table."""
+    budget = ("trainer.max_steps=12", "trainer.val_check_interval=3", "objective.patience=1", "logger=csv")
+    result = densitylab("+experiment=lmax_sweep_converged", *ONE, *budget, *GROUPS, "seed=0,1", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "lmax_sweep_converged" / "learning_curve.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["seeds"] == "2"
+    assert float(row["± network / %"]) > 0
+    assert (tmp_path / "lmax_sweep_converged" / "lmax_1-train_4-seed_1" / "checkpoints" / "best.ckpt").exists()
 
 
 def test_finished_points_are_not_run_again(trained):
     folder, _ = trained
-    before = (folder / "lmax_1-train_4" / "results.json").stat().st_mtime_ns
-    tiny = ["model.lmax=1", "dataset.train_size=4", "trainer.max_steps=20", "logger=csv"]
-    result = densitylab("+experiment=lmax_sweep", *tiny, folder=folder.parent)
+    before = (folder / "lmax_1-train_4-seed_0" / "results.json").stat().st_mtime_ns
+    result = densitylab("+experiment=lmax_sweep", *TINY, *ONE, folder=folder.parent)
     assert result.returncode == 0
-    assert (folder / "lmax_1-train_4" / "results.json").stat().st_mtime_ns == before
+    assert (folder / "lmax_1-train_4-seed_0" / "results.json").stat().st_mtime_ns == before
     assert "network ε / %" in result.stdout  # the table is printed all the same
 
 
 def test_a_trained_model_measures_the_same_again(trained, tmp_path):
     folder, _ = trained
-    run = folder / "lmax_1-train_4"
-    other = ["prior=none", "basis=avtz_ri", "model.cutoff=6", "dataset.train_groups=[]"]  # none of it matters
+    run = folder / "lmax_1-train_4-seed_0"
+    other = [
+        "prior=none",
+        "basis=avtz_ri",
+        "model.cutoff=6",
+        "dataset.train_groups=[]",
+        *GROUPS[:2],
+    ]  # none of it matters
     result = densitylab("task=evaluate", f"task.model={run / 'model'}", *other, "name=again", folder=tmp_path)
     assert result.returncode == 0, result.stderr
     before = metrics(json.loads((run / "results.json").read_text()))
@@ -74,10 +124,10 @@ def test_a_trained_model_measures_the_same_again(trained, tmp_path):
 
 def test_a_split_that_cannot_be_made_is_one_sentence(tmp_path):
     result = densitylab("dataset.train_size=1000", "name=much", "logger=csv", folder=tmp_path)
-    assert result.returncode == 1
-    assert "error: train_size=1000, but only 24 training structures are available" in result.stderr
+    assert result.returncode == 2
+    assert "train_size=1000, but only 122 training structures are available" in result.stderr
     assert "Traceback" not in result.stderr
-    assert json.loads((tmp_path / "much" / "results.json").read_text())["status"] == "failed"
+    assert not (tmp_path / "much").exists()
 
 
 class TestLabel:
@@ -115,6 +165,6 @@ class TestLabel:
 
     def test_a_broken_file_is_one_sentence(self, tmp_path):
         result, _ = self.label(tmp_path, "3\nwater\nO 0 0 0\nH nan 0 0\nH 0 1 0\n")
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "molecules.xyz, frame 0: atom 1 (H) has a coordinate that is not a finite number" in result.stderr
         assert "Traceback" not in result.stderr

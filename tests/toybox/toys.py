@@ -16,6 +16,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig
 
 from densitylab.build import build
+from densitylab.outlook import Outlook
 from densitylab.runs import Run
 
 
@@ -43,6 +44,13 @@ class Net:
         head: Head | None = None,
     ) -> None:
         self.lmax, self.statistics, self.head, self.sizes = lmax, statistics, head, sizes
+
+
+def outlook(cfg: DictConfig) -> Outlook:
+    """Refuses what no signature can: a negative lmax."""
+    if cfg.model.lmax < 0:
+        raise ValueError(f"lmax={cfg.model.lmax} is negative")
+    return Outlook([f"{1000 * cfg.model.lmax:,} parameters"], ["no labels yet"] if cfg.model.lmax == 9 else [])
 
 
 Action = Literal["ok", "fail", "hang", "die"]

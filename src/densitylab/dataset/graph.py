@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from densitylab.dataset.metric import Metric, equip
 from densitylab.density.basis import BasisError
-from densitylab.density.integrals import overlap
 from densitylab.structures import check
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def graph_from_atoms(atoms: Atoms, symbols: list[str], cutoff: float) -> Graph:
     )
 
 
-def graph_from_label(label: Label, symbols: list[str], cutoff: float) -> Graph:
-    """Graph with the coefficients of Δρ (F,) and their overlap matrix (F·F,), both float64."""
+def graph_from_label(label: Label, symbols: list[str], cutoff: float, metric: Metric | None = "overlap") -> Graph:
+    """Graph with the coefficients of Δρ, (F,) float64, and what the metric of the loss needs, if it is to be learnt."""
     atoms = label.calculation.atoms
     graph = graph_from_atoms(atoms, symbols, cutoff)
     graph.coefficients = torch.as_tensor(label.fit.coefficients)
-    graph.overlap = overlap(label.basis.shells(atoms)).flatten()
     graph.num_functions = torch.tensor([len(graph.coefficients)])
+    equip(graph, atoms, label.basis.shells(atoms), metric)
     return graph
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from densitylab.dataset.graph import Graph
+from densitylab.dataset.metric import Metric, errors
 from densitylab.density import GaussianBasis, Prior
 
 _SMALLEST_SCALE = 1e-8  # a shell that is never used keeps a scale that can be divided by
@@ -25,18 +26,17 @@ class Statistics:
     scale: RMS about ``mean``, one value per shell (an RMS per m would break equivariance too).
     electrons: of the neutral atom, beyond those that the prior holds, e.
     neighbours: mean number of neighbours of an atom.
-    variance: mean per atom of (c − mean)ᵀ S (c − mean), e²/bohr³: what the overlap-metric error of a network that
-        predicts the mean would be.
+    spread: mean per atom of the error, in the metric of the loss, of a network that predicts the mean.
     """
 
     mean: dict[str, Tensor]
     scale: dict[str, Tensor]
     electrons: dict[str, float]
     neighbours: float
-    variance: float
+    spread: float
 
     @classmethod
-    def of(cls, graphs: Iterable[Graph], basis: GaussianBasis, prior: Prior) -> Statistics:
+    def of(cls, graphs: Iterable[Graph], basis: GaussianBasis, prior: Prior, metric: Metric = "overlap") -> Statistics:
         """Statistics of labelled graphs. Raises ``ValueError`` if an element of the basis does not occur."""
         graphs, symbols = list(graphs), basis.symbols
         mean, scale = {}, {}
@@ -46,9 +46,15 @@ class Statistics:
                 raise ValueError(f"no {symbol} among the training structures: its statistics are unknown")
             mean[symbol], scale[symbol] = _moments(rows, basis.of(symbol))
         edges, atoms = sum(g.edge_index.shape[1] for g in graphs), sum(g.num_nodes for g in graphs)
-        spread = sum(_spread(graph, symbols, mean) for graph in graphs)
+        spread = sum(_spread(graph, symbols, mean, metric) for graph in graphs)
         electrons = {symbol: prior.missing(symbol) for symbol in symbols}
         return cls(mean, scale, electrons, edges / atoms, spread / atoms)
+
+    @classmethod
+    def placeholder(cls, basis: GaussianBasis, neighbours: float = 1.0) -> Statistics:
+        """Right shapes, no data: to build a network whose weights are read later, or only looked at."""
+        ones = {symbol: torch.ones(basis.size(symbol), dtype=torch.float64) for symbol in basis.symbols}
+        return cls(ones, ones, dict.fromkeys(basis.symbols, 0.0), neighbours, spread=1.0)
 
 
 def function_offsets(species: Tensor, sizes: Tensor) -> Tensor:
@@ -57,10 +63,10 @@ def function_offsets(species: Tensor, sizes: Tensor) -> Tensor:
     return torch.cumsum(widths, 0) - widths
 
 
-def _spread(graph: Graph, symbols: list[str], mean: dict[str, Tensor]) -> float:
-    """(c − mean)ᵀ S (c − mean) of one structure."""
+def _spread(graph: Graph, symbols: list[str], mean: dict[str, Tensor], metric: Metric) -> float:
+    """Error of the mean for one structure."""
     difference = graph.coefficients - torch.cat([mean[symbols[s]] for s in graph.species.tolist()])
-    return float(difference @ graph.overlap.view(len(difference), -1) @ difference)
+    return float(errors(difference, graph, metric).sum())
 
 
 def _rows(graph: Graph, index: int, symbols: list[str], basis: GaussianBasis) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from densitylab.density.shells import Shells, evaluate
+from densitylab.density.shells import Shells, evaluate, evaluate_by_degree
 from densitylab.units import ANGSTROM_TO_BOHR
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class Density:
     def values(self, points: Tensor) -> Tensor:
         """ρ at ``points`` (P, 3) in bohr: (P,), e/bohr³."""
         return evaluate(self.shells, self.coefficients, points)
+
+    def values_by_degree(self, points: Tensor) -> Tensor:
+        """ρ at ``points`` (P, 3) in bohr, the functions of every l by themselves: (P, l_max + 1), e/bohr³."""
+        return evaluate_by_degree(self.shells, self.coefficients, points)
 
     def electrons(self) -> Tensor:
         """∫ρ dr, a scalar in e."""

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from densitylab.density.conventions import E3NN_AXES
 
+_NEGLIGIBLE = 80.0  # exp(−80) is 1e-35
+
 
 @dataclass(frozen=True)
 class Shells:
@@ -79,10 +81,15 @@ def norm(l: int, exponents: Tensor) -> Tensor:
     return torch.sqrt(2 * (2 * exponents) ** (l + 1.5) / math.gamma(l + 1.5))
 
 
-def evaluate(shells: Shells, coefficients: Tensor, points: Tensor, tile: int = 8192) -> Tensor:
+def evaluate(shells: Shells, coefficients: Tensor, points: Tensor, tile: int = 4096) -> Tensor:
     """(P,) values Σ_k c_k φ_k(r) at ``points`` (P, 3) in bohr; differentiable in everything. Memory ∝ ``tile``."""
-    sites = _sites(shells, coefficients)
-    return torch.cat([_tile_values(sites, part) for part in points.split(tile)])
+    return evaluate_by_degree(shells, coefficients, points, tile).sum(-1)
+
+
+def evaluate_by_degree(shells: Shells, coefficients: Tensor, points: Tensor, tile: int = 4096) -> Tensor:
+    """(P, l_max + 1) the same, the functions of every l by themselves."""
+    sites, degrees = _sites(shells, coefficients), int(shells.l.max()) + 1 if len(shells.l) else 1
+    return torch.cat([_tile_values(sites, part, degrees) for part in points.split(tile)])
 
 
 @dataclass(frozen=True)
@@ -116,15 +123,21 @@ def _sites(shells: Shells, coefficients: Tensor) -> list[_Site]:
     return sites
 
 
-def _tile_values(sites: list[_Site], points: Tensor) -> Tensor:
+def _tile_values(sites: list[_Site], points: Tensor, degrees: int) -> Tensor:
     from e3nn import o3
 
-    values = points.new_zeros(len(points))
-    for site in sites:
+    values = points.new_zeros(len(points), degrees)
+    for site in sites if len(points) else ():
         difference = points - site.center
-        radial = torch.exp(-difference.square().sum(-1, keepdim=True) * site.exponents) @ site.weights
+        squared = difference.square().sum(-1, keepdim=True)
+        kept = site.exponents * squared.min() < _NEGLIGIBLE  # far from its atom, a tight function is nothing
+        if not kept.any():
+            continue
+        radial = torch.exp(-squared * site.exponents[kept]) @ site.weights[kept]
         harmonics = o3.spherical_harmonics(
             list(range(site.l_max + 1)), difference[:, E3NN_AXES], normalize=False, normalization="integral"
         )
-        values = values + (radial * harmonics).sum(-1)
+        blocks = (radial * harmonics).split([2 * l + 1 for l in range(site.l_max + 1)], dim=1)
+        own = torch.stack([block.sum(-1) for block in blocks], dim=1)
+        values = values + torch.nn.functional.pad(own, (0, degrees - own.shape[1]))
     return values

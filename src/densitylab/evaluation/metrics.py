@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statistics import fmean
 from typing import Any
 
-from densitylab.evaluation.density import UNITS, Errors
+from densitylab.evaluation.density import Errors, unit
 
 
 def metric(name: str, value: float, unit: str, split: str, group: str) -> dict[str, Any]:
@@ -17,12 +17,12 @@ def metric(name: str, value: float, unit: str, split: str, group: str) -> dict[s
 
 def summarise(errors: Iterable[Errors], split: str) -> list[dict[str, Any]]:
     """Mean over the structures of every group, and over all of them (group ``all``); |electrons| is averaged."""
-    groups: dict[str, list[Errors]] = defaultdict(list)
+    groups: dict[str, list[dict[str, float]]] = defaultdict(list)
     for error in errors:
-        groups[error.group].append(error)
-        groups["all"].append(error)
+        groups[error.group].append(error.values())
+        groups["all"].append(error.values())
     return [
-        metric(name, fmean(abs(getattr(error, name)) for error in members), unit, split, group)
+        metric(name, fmean(abs(values[name]) for values in members if name in values), unit(name), split, group)
         for group, members in sorted(groups.items())
-        for name, unit in UNITS.items()
+        for name in dict.fromkeys(name for values in members for name in values)
     ]

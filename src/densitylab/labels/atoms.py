@@ -91,6 +91,7 @@ def _stored(
     """The s-functions of an atom, computed on the first call and read from the store ever after."""
     key = fingerprint(identity)
     if not store.has("prior", key):
+        store.check_writable()
         exponents, coefficients = make(symbol, level)
         store.put("prior", key, {"exponents": exponents, "coefficients": coefficients}, {"identity": identity})
     arrays = store.get("prior", key).arrays

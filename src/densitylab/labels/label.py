@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import ase.io
@@ -25,13 +26,21 @@ def stored_structures(store: Store, recipe: Mapping[str, Any], make: Callable[[]
     Molecular dynamics is not bit-reproducible across machines: made again, structures would miss their labels and
     start quantum chemistry by surprise. Files are read anew: they hold what their author last wrote.
     """
-    function = str(recipe.get("_target_", "structures")).rsplit(".")[-1]
-    if function == from_files.__name__:
+    file = structures_file(store, recipe)
+    if file is None:
         return make()
-    file = store.path / "structures" / f"{function}-{fingerprint(dict(recipe))[:10]}.extxyz"
     if not file.is_file():
+        store.check_writable()
         write_atomically(file, _extxyz(make()))
     return from_files(str(file))
+
+
+def structures_file(store: Store, recipe: Mapping[str, Any]) -> Path | None:
+    """Where the structures of a recipe are, or will be, kept; None for those that are read from files."""
+    function = str(recipe.get("_target_", "structures")).rsplit(".")[-1]
+    if function == from_files.__name__:
+        return None
+    return store.path / "structures" / f"{function}-{fingerprint(dict(recipe))[:10]}.extxyz"
 
 
 def label(
@@ -53,6 +62,7 @@ def label(
             return fit_key
         calculation = load_calculation(store, key)
     else:
+        store.check_writable()
         calculation = calculate(atoms, level)
         save_calculation(store, calculation, licence)
     save_fit(store, fit_key, key, fit_density(calculation, basis, prior, settings), basis, prior, settings)

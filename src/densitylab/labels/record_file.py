@@ -77,12 +77,12 @@ def read_header(path: Path) -> dict[str, Any]:
     try:
         with open_arrays(path) as handle:
             header = json.loads((handle.metadata() or {})["densitylab"])
-    except KeyError:
+        schema, _ = int(header["densitylab_schema"]), dict(header["records"])
+    except (KeyError, TypeError):
         raise StoreError(f"{path}: a safetensors file, but not a densitylab record") from None
     except Exception as error:  # safetensors has one untyped exception for every damage
         raise StoreError(f"{path}: not readable ({error})") from None
-    if header["densitylab_schema"] > SCHEMA:
-        raise StoreError(
-            f"{path}: schema {header['densitylab_schema']}, written by a newer densitylab (this: {SCHEMA})"
-        )
-    return header
+    if schema > SCHEMA:
+        raise StoreError(f"{path}: schema {schema}, written by a newer densitylab (this: {SCHEMA})")
+    plain: dict[str, Any] = header
+    return plain

@@ -110,6 +110,7 @@ def _solver(mole: Any, level: Level) -> Any:
             raise LabelError(f"PySCF knows no functional called {level.functional}") from None
         solver = dft.KS(mole, xc=level.functional)
         solver.grids.level = level.grid_level
+    solver.chkfile = None  # one more file that could fill a disk
     solver.conv_tol = level.energy_tolerance_hartree
     return solver.density_fit() if level.density_fit else solver
 

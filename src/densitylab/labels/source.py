@@ -16,6 +16,7 @@ from densitylab.labels.label import label
 from densitylab.labels.level import LabelError, Level
 from densitylab.labels.records import Label, load_calculation, load_fit, save_fit
 from densitylab.labels.store import Store
+from densitylab.lock import exclusive
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class LabelSource:
     """The labels of ``store`` at ``level``, in the representation that ``make_basis``, ``make_prior`` and ``fit`` make.
 
     ``licence`` is written into new records. ``make_basis(elements=…)`` and ``make_prior(symbols=…, level=…, store=…)``
-    are asked for the elements at hand.
+    are asked for ``elements``, or else for those of all calculations at this level.
     """
 
     store: Store
@@ -32,21 +33,22 @@ class LabelSource:
     make_basis: Callable[..., GaussianBasis]
     make_prior: Callable[..., Prior]
     licence: str | None = None
-    chosen: frozenset[str] | None = None
+    elements: frozenset[str] | None = None
 
-    def of(self, keys: Iterable[str]) -> LabelSource:
-        """The same labels, but the elements are those of the calculations ``keys`` only."""
-        return replace(self, chosen=frozenset(keys))
+    def of(self, keys: Iterable[str], elements: Iterable[str] | None = None) -> LabelSource:
+        """The same labels; the representation covers ``elements``, or else those of the calculations ``keys``."""
+        found = (symbol for key in keys for symbol in self.store.meta("calculation", key)["elements"])
+        return replace(self, elements=frozenset(found if elements is None else elements))
 
     @cached_property
     def basis(self) -> GaussianBasis:
-        """For all elements of the chosen calculations. Raises :class:`BasisError` if it lacks one."""
-        return self.make_basis(elements=self._elements)
+        """For all elements. Raises :class:`BasisError` if it lacks one."""
+        return self.make_basis(elements=self._symbols)
 
     @cached_property
     def prior(self) -> Prior:
-        """For all elements of the chosen calculations."""
-        return self.make_prior(symbols=self._elements, level=self.level, store=self.store)
+        """For all elements."""
+        return self.make_prior(symbols=self._symbols, level=self.level, store=self.store)
 
     def label(self, atoms: Atoms) -> str:
         """Make sure that calculation and fit of a structure are in the store; returns the key of the fit.
@@ -65,13 +67,25 @@ class LabelSource:
         """Key → ``Atoms.info`` (group, size, charge …) of every calculation at this level, sorted by key."""
         return {key: meta["info"] for key, meta in _at_level(self.store, self.level)}
 
-    def complete(self, keys: Iterable[str]) -> None:
+    def size(self, key: str) -> int:
+        """Number of atoms of a calculation."""
+        return len(self.store.get("calculation", key).arrays["numbers"])
+
+    def unfitted(self, keys: Iterable[str]) -> list[str]:
+        """Those of the calculations ``keys`` that have no fit in this representation."""
+        return [key for key in keys if not self.store.has("fit", self._fit_key(key))]
+
+    def complete(self, keys: list[str]) -> None:
         """Fit what has no fit in this representation yet, from the stored orbitals: no new quantum chemistry."""
-        missing = [key for key in keys if not self.store.has("fit", self._fit_key(key))]
-        for key in tqdm(missing, desc=f"fitting in {self.basis.name}", unit="structure", disable=not missing):
-            calculation = load_calculation(self.store, key)
-            fit = fit_density(calculation, self.basis, self.prior, self.fit)
-            save_fit(self.store, self._fit_key(key), key, fit, self.basis, self.prior, self.fit)
+        missing = self.unfitted(keys)
+        if not missing:
+            return
+        self.store.check_writable()
+        with exclusive(self.store.path, wait=True):  # another process may have been faster
+            for key in tqdm(self.unfitted(missing), desc=f"fitting in {self.basis.name}", unit="structure"):
+                calculation = load_calculation(self.store, key)
+                fit = fit_density(calculation, self.basis, self.prior, self.fit)
+                save_fit(self.store, self._fit_key(key), key, fit, self.basis, self.prior, self.fit)
 
     def load(self, key: str) -> Label:
         """Calculation and fit. Raises :class:`LabelError` if the fit is not there (see :meth:`complete`)."""
@@ -84,9 +98,10 @@ class LabelSource:
         return self.fit.key(key, set(self.store.meta("calculation", key)["elements"]), self.basis, self.prior)
 
     @cached_property
-    def _elements(self) -> set[str]:
-        metas = _at_level(self.store, self.level)
-        return {s for key, meta in metas if self.chosen is None or key in self.chosen for s in meta["elements"]}
+    def _symbols(self) -> set[str]:
+        if self.elements is not None:
+            return set(self.elements)
+        return {symbol for _, meta in _at_level(self.store, self.level) for symbol in meta["elements"]}
 
 
 def _at_level(store: Store, level: Level) -> list[tuple[str, dict[str, Any]]]:

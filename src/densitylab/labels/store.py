@@ -14,6 +14,7 @@ folder holds; there is nothing to get out of step with it. safetensors holds arr
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +37,7 @@ _SUFFIX = ".safetensors"
 
 
 class Store:
-    """Records of kind ``calculation``, ``fit`` and ``prior`` under one folder.
+    """Records of kind ``calculation``, ``fit`` and ``prior`` under one folder; a ``frozen`` one is only read.
 
     Raises
     ------
@@ -45,8 +46,8 @@ class Store:
         looked at when they are read).
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, frozen: bool = False) -> None:
+        self.path, self.frozen = Path(path), frozen
         if self.path.exists() and not self.path.is_dir():
             raise StoreError(f"{self.path} is not a folder")
         self._packed: dict[tuple[str, str], tuple[Path, dict[str, Any]]] = {}
@@ -94,13 +95,25 @@ class Store:
             raise StoreError(f"{kind} {key} stands in {self._packed[kind, key][0]}, and a shard is never rewritten")
         write_records(self._file(kind, key), {f"{kind}/{key}": Record(arrays, meta)})
 
+    def check_writable(self) -> None:
+        """Before hours of work: raise :class:`StoreError` if their result could not be added."""
+        if self.frozen:
+            raise StoreError(f"{self.path} is only read here")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.path}: {error.strerror}") from None
+
     def put_failure(self, key: str, meta: dict[str, Any]) -> None:
         """Record why there is no label of the structure with this calculation key."""
         write_file(self._failure(key), json.dumps(meta, indent=1).encode())
 
     def clear_failure(self, key: str) -> None:
         """Forget a failure, after a success."""
-        self._failure(key).unlink(missing_ok=True)
+        if self._failure(key).exists():  # a store that is only read has none to forget
+            self._failure(key).unlink()
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Key → reason of what failed."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from densitylab.dataset.statistics import Statistics
@@ -17,6 +16,7 @@ from densitylab.files import write_atomically
 from densitylab.model.errors import ModelError
 
 FORMAT = 1
+_DESCRIPTION = "model.json"  # is written last
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,15 @@ def save_model(
         "basis": basis.describe(),
         "prior": prior.describe(),
         "neighbours": statistics.neighbours,
-        "variance": statistics.variance,
     }
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     write_atomically(folder / "model.safetensors", save(weights))
-    write_atomically(folder / "model.json", json.dumps(description, indent=1) + "\n")
+    write_atomically(folder / _DESCRIPTION, json.dumps(description, indent=1) + "\n")
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a network has been saved there, completely."""
+    return (folder / _DESCRIPTION).is_file()
 
 
 def load_model(folder: Path, build: Callable[..., nn.Module]) -> TrainedModel:
@@ -63,10 +67,17 @@ def load_model(folder: Path, build: Callable[..., nn.Module]) -> TrainedModel:
         A missing file, another format, or weights that do not fit the network.
     """
     description = _description(folder)
-    basis = GaussianBasis.from_description(description["basis"])
-    network = build(description["options"], basis=basis, statistics=_placeholders(description, basis))
+    try:
+        options, basis = description["options"], GaussianBasis.from_description(description["basis"])
+        prior = Prior.from_description(description["prior"])
+        shapes = Statistics.placeholder(basis, description["neighbours"])  # the values are buffers of the weights file
+        network, cutoff = build(options, basis=basis, statistics=shapes), options["cutoff"]
+    except KeyError as error:
+        raise ModelError(f"{folder / _DESCRIPTION} lacks {error}") from None
+    except (ValueError, TypeError) as error:  # a target that is refused or gone, options of another version
+        raise ModelError(f"{folder / _DESCRIPTION}: {error}") from None
     _load_weights(folder, network)
-    return TrainedModel(network, basis, Prior.from_description(description["prior"]), description["options"]["cutoff"])
+    return TrainedModel(network, basis, prior, cutoff)
 
 
 def _load_weights(folder: Path, network: nn.Module) -> None:
@@ -75,24 +86,20 @@ def _load_weights(folder: Path, network: nn.Module) -> None:
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except Exception as error:  # safetensors and torch have untyped errors for every damage
-        raise ModelError(f"{folder / 'model.safetensors'} does not fit the network: {error}") from None
+        first = str(error).strip().splitlines()[0].rstrip(":")
+        raise ModelError(f"{folder / 'model.safetensors'} does not fit the network: {first}") from None
 
 
 def _description(folder: Path) -> dict[str, Any]:
-    file = folder / "model.json"
+    file = folder / _DESCRIPTION
     if not file.is_file():
-        raise ModelError(f"{folder} holds no model (no model.json)")
+        raise ModelError(f"{folder} holds no model (no {_DESCRIPTION})")
     try:
         description: dict[str, Any] = json.loads(file.read_text())
     except ValueError as error:
         raise ModelError(f"{file}: not readable ({error})") from None
+    if not isinstance(description, dict):
+        raise ModelError(f"{file}: not a description of a model")
     if description.get("format") != FORMAT:
         raise ModelError(f"{file} has format {description.get('format')}; this densitylab reads format {FORMAT}")
     return description
-
-
-def _placeholders(description: Mapping[str, Any], basis: GaussianBasis) -> Statistics:
-    """Statistics of the right shapes; the true values are buffers of the weights file."""
-    ones = {symbol: torch.ones(basis.size(symbol), dtype=torch.float64) for symbol in basis.symbols}
-    zeros = dict.fromkeys(basis.symbols, 0.0)
-    return Statistics(ones, ones, zeros, description["neighbours"], description["variance"])

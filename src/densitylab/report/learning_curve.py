@@ -2,66 +2,91 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from densitylab.report.collect import Row, collect
+from densitylab.report.curves import draw_curves
+from densitylab.report.publish import publish
 from densitylab.report.table import write_table
 
 
-def learning_curve(folder: Path, x: str, line: str, split: str = "test", group: str | None = None) -> list[Row]:
+@dataclass(frozen=True)
+class Point:
+    """Runs that differ in their seed only: mean errors in %, and their standard deviation over ``seeds`` seeds."""
+
+    x: Any
+    line: str
+    group: str
+    seeds: int
+    floor: float
+    network: float
+    network_spread: float
+    total: float
+    total_spread: float
+
+
+def learning_curve(
+    folder: Path, x: str, line: str | list[str], split: str = "test", group: str | None = None,
+    published: dict[str, list[float]] | None = None, logger: Mapping[str, Callable[..., Any]] | None = None,
+) -> list[Point]:  # fmt: skip
     """Table of floor, network and total error of every run below ``folder``, and ``learning_curve.png`` / ``.svg``.
 
-    ``x`` and ``line`` are dotted paths into the runs' configurations, e.g. ``dataset.train_size`` and ``model.lmax``.
-    The figure shows one ``group`` of the split (default: all structures), the table every group. Runs that did not
-    finish are listed with their reason below the table.
+    Parameters
+    ----------
+    folder: that holds the runs.
+    x, line: dotted paths into the runs' configurations, e.g. ``dataset.train_size`` and ``model.lmax``.
+    split, group: what the figure shows (default: all structures of the split); the table has every group.
+    published: label → (x, network ε in %) of somebody else's points, drawn as such.
+    logger: loggers by name, as in the configuration; W&B gets table and figure as the run ``report`` of the group.
+
+    Seeds are averaged; bars are standard deviations. Runs that did not finish are listed with their reason.
     """
     folder = Path(folder)
-    rows, others = collect(folder, x, line, split)
-    header = [x, line, "group", "floor ε / %", "network ε / %", "total ε / %"]
-    table = [[r.x, r.line, r.group, r.epsilon_floor, r.epsilon_network, r.epsilon_total] for r in rows]
+    rows, others = collect(folder, x, [line] if isinstance(line, str) else line, split)
+    points = average(rows)
+    header, table = _table(points, x)
     write_table(header, table, folder / "learning_curve", f"{split} split: ε = 100 ∫|Δρ| / N_el")
     for name, reason in others.items():
         print(f"{name}: {reason}")
-    if rows:
-        shown = group or ("all" if any(row.group == "all" for row in rows) else rows[0].group)
-        _figure([row for row in rows if row.group == shown], folder / "learning_curve", x, line)
-        print(f"figure: {folder / 'learning_curve.png'}")
-    return rows
+    if points:
+        shown = group or ("all" if any(point.group == "all" for point in points) else points[0].group)
+        picked = [point for point in points if point.group == shown]
+        figure = draw_curves(picked, folder / "learning_curve", x, published or {})
+        publish(logger or {}, folder, header, table, figure)
+        print(f"figure: {figure}")
+    return points
 
 
-def _figure(rows: list[Row], stem: Path, x: str, line: str) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, name, title in zip(panels, ("epsilon_network", "epsilon_total"), _TITLES, strict=True):
-        for value in sorted({row.line for row in rows}):
-            points = [(row.x, getattr(row, name)) for row in rows if row.line == value]
-            axes.plot(*zip(*points, strict=True), marker="o", label=f"{line.rsplit('.')[-1]} = {value}")
-        floor = sum(row.epsilon_floor for row in rows) / len(rows)
-        axes.axhline(floor, color="grey", linestyle="--", label="floor: fit vs SCF")
-        axes.set(title=title, xscale="log", yscale="log", xlabel=_label(x))
-        _plain_ticks(axes, sorted({row.x for row in rows}))
-    panels[0].set_ylabel("ε / %")
-    panels[1].legend(loc="upper right")
-    for suffix in (".png", ".svg"):
-        figure.savefig(stem.with_suffix(suffix), dpi=150)
+def average(rows: list[Row]) -> list[Point]:
+    """One point for all seeds of a (line, x, group)."""
+    alike: dict[tuple[Any, str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        alike[row.x, row.line, row.group].append(row)
+    return [_point(*key, members) for key, members in alike.items()]
 
 
-_TITLES = ("network: prediction vs fit", "total: prediction vs SCF")
+def _point(x: Any, line: str, group: str, members: list[Row]) -> Point:
+    floor = fmean(row.epsilon_floor for row in members)
+    network = _mean_and_spread([row.epsilon_network for row in members])
+    total = _mean_and_spread([row.epsilon_total for row in members])
+    return Point(x, line, group, len(members), floor, *network, *total)
 
 
-def _label(path: str) -> str:
-    return {"dataset.train_size": "training clusters"}.get(path, path)
+def _mean_and_spread(values: list[float]) -> tuple[float, float]:
+    return fmean(values), stdev(values) if len(values) > 1 else 0.0
 
 
-def _plain_ticks(axes: Any, ticks: list[Any]) -> None:
-    """The values that were run, and ε as 0.5 rather than 5 × 10⁻¹."""
-    from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
-
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def _table(points: list[Point], x: str) -> tuple[list[str], list[list[Any]]]:
+    """With a column for the spread over seeds only where there are several."""
+    header = [x, "line", "group", "floor ε / %", "network ε / %", "total ε / %"]
+    rows: list[list[Any]] = [[p.x, p.line, p.group, p.floor, p.network, p.total] for p in points]
+    if all(point.seeds == 1 for point in points):
+        return header, rows
+    spreads = [[p.seeds, p.network_spread, p.total_spread] for p in points]
+    header += ["seeds", "± network / %", "± total / %"]
+    return header, [row + more for row, more in zip(rows, spreads, strict=True)]

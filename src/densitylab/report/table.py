@@ -19,6 +19,9 @@ def write_table(header: list[str], rows: list[list[Any]], stem: Path, title: str
 
 def print_metrics(metrics: list[dict[str, Any]]) -> None:
     """The metrics of one run, a line for every split and group."""
+    metrics = [
+        m for m in metrics if not m["name"].startswith("epsilon_l")
+    ]  # too many columns; they are in results.json
     names = list(dict.fromkeys(f"{m['name']} / {m['unit']}" for m in metrics))
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for m in metrics:
@@ -39,4 +42,4 @@ def _print(header: list[str], rows: list[list[str]], title: str) -> None:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(*row)
-    Console(width=max(Console().width, 110)).print(table)  # a log file has no width; do not cut numbers off
+    Console(width=max(Console().width, 140)).print(table)  # a log file has no width; do not cut numbers off

@@ -48,9 +48,9 @@ def _integer(name: str, value: object) -> int:
     try:
         number = int(value)  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError):
-        raise StructureError(f"{name} must be a whole number, not {value!r}") from None
-    if number != value:
-        raise StructureError(f"{name} must be a whole number, not {value!r}")
+        number = None
+    if number is None or number != value:
+        raise StructureError(f"{name} must be a whole number, not {value}")
     return number
 
 

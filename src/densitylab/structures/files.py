@@ -44,6 +44,8 @@ def _frames(path: Path) -> list[Atoms]:
         raise StructureError(f"{path}: no such file")
     try:
         frames = list(ase.io.iread(path, index=":", do_not_split_by_at_sign=True))
+    except KeyError as error:  # what ASE raises for a symbol that is no element
+        raise StructureError(f"{path}: unknown element or key {error}") from None
     except Exception as error:  # ASE's readers raise whatever their parsers raise
         raise StructureError(f"{path}: not readable as a structure ({type(error).__name__}: {error})") from None
     if not frames:

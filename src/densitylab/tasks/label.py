@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from densitylab.build import build
+from densitylab.outlook import Outlook
 from densitylab.report.table import print_metrics
 from densitylab.tasks.parts import label_source
 
@@ -39,7 +40,8 @@ def label(config: DictConfig, run: Run, store: str = "labels", pack: str | None 
     source = label_source(config, store=store)
     structures = stored_structures(source.store, recipe, lambda: build(config.structures))
     reasons: list[str] = []
-    keys = [_label(atoms, source, reasons) for atoms in tqdm(structures, desc="labelling", unit="structure")]
+    with tqdm(structures, desc="labelling", unit="structure") as bar:
+        keys = [_label(atoms, source, reasons) for atoms in bar]
     if reasons:
         where = f"{len(reasons)} of {len(keys)} structures have no label, see {source.store.path / 'failure'}"
         raise LabelError(f"{where}: {'; '.join(sorted(set(reasons)))}")
@@ -50,12 +52,33 @@ def label(config: DictConfig, run: Run, store: str = "labels", pack: str | None 
     return metrics
 
 
+def outlook(config: DictConfig) -> Outlook:
+    """Look for structures, and which of them have no calculation yet; see :mod:`densitylab.outlook`."""
+    from omegaconf import OmegaConf
+
+    from densitylab.labels.label import stored_structures, structures_file
+    from densitylab.labels.scf import calculation_key
+
+    recipe: Any = OmegaConf.to_container(config.structures, resolve=True)
+    source = label_source(config, store=config.task.store)
+    file = structures_file(source.store, recipe)
+    if file is not None and not file.is_file():
+        return Outlook(["structures not made yet"])
+    structures = stored_structures(source.store, recipe, lambda: build(config.structures))
+    keys = [calculation_key(atoms, source.level) for atoms in structures]
+    missing = sum(not source.store.has("calculation", key) for key in keys)
+    return Outlook([f"{len(keys)} structures", f"{missing} calculations missing"])
+
+
 def _label(atoms: Atoms, source: LabelSource, reasons: list[str]) -> str:
     """Key of the fit; without one, the reason goes into the store and the list."""
+    from densitylab.labels import StoreError
     from densitylab.labels.scf import calculation_key
 
     try:
         return source.label(atoms)
+    except StoreError:
+        raise  # not this structure's fault, and the next one would be computed for nothing
     except (ValueError, RuntimeError, ArithmeticError) as error:  # ours, and what PySCF raises
         reasons.append(str(error))
         reason = {"error": f"{type(error).__name__}: {error}", "formula": atoms.get_chemical_formula()}

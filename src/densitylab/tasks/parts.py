@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from densitylab.build import build
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from densitylab.dataset import DensityDataModule
     from densitylab.labels.source import LabelSource
+
+Split = Literal["train", "validation", "test"]
 
 
 def quiet() -> None:
@@ -25,14 +29,17 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
-def label_source(config: DictConfig, **instead: Any) -> LabelSource:
-    """The labels that a configuration selects; ``store``, ``basis`` and ``prior`` may be given ``instead``."""
+def label_source(config: DictConfig, frozen: bool = False, **instead: Any) -> LabelSource:
+    """The labels that a configuration selects; ``store``, ``basis`` and ``prior`` may be given ``instead``.
+
+    A ``frozen`` source computes nothing: what is not in the store is missing.
+    """
     from densitylab.labels.source import LabelSource
     from densitylab.labels.store import Store
 
     level, fit = build(config.labels.level), build(config.labels.fit)
     basis, prior = (instead.get(name) or build(config[name]) for name in ("basis", "prior"))
-    store = Store(instead.get("store") or config.labels.store)
+    store = Store(instead.get("store") or config.labels.store, frozen)
     return LabelSource(store, level, fit, basis, prior, config.labels.licence)
 
 
@@ -43,16 +50,22 @@ def dataset(config: DictConfig) -> DensityDataModule:
     return data
 
 
-def measure(model: nn.Module, data: DensityDataModule, split: str) -> list[dict[str, Any]]:
-    """Metrics of a split, with a progress bar: grids are what takes the time."""
+def measure(
+    config: DictConfig, model: nn.Module, data: DensityDataModule, splits: Sequence[Split], folder: Path
+) -> list[dict[str, Any]]:
+    """Metrics of the splits; every structure goes into ``predictions.h5`` and ``errors.csv`` in ``folder``."""
     from tqdm import tqdm
 
-    from densitylab.evaluation import density_errors, summarise
+    from densitylab.evaluation import summarise
     from densitylab.evaluation.predict import predict_coefficients
+    from densitylab.evaluation.predictions import Prediction, write_errors, write_predictions
 
-    pairs = zip(data.labels(split), data.graphs(split), strict=True)
-    errors = [
-        density_errors(label, predict_coefficients(model, graph))
-        for label, graph in tqdm(pairs, desc=f"measuring {split}", total=len(data.keys[split]), unit="structure")
-    ]
-    return summarise(errors, split)
+    errors_of, predictions = build(config.evaluation), []
+    for split in splits:
+        pairs = zip(data.labels(split), data.graphs(split), strict=True)
+        for label, graph in tqdm(pairs, desc=f"measuring {split}", total=len(data.keys[split]), unit="structure"):
+            coefficients = predict_coefficients(model, graph)
+            predictions.append(Prediction(split, label, coefficients, errors_of(label, coefficients)))
+    write_predictions(folder / "predictions.h5", predictions)
+    write_errors(folder / "errors.csv", predictions)
+    return [row for split in splits for row in summarise([p.errors for p in predictions if p.split == split], split)]
