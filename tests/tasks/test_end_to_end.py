@@ -79,7 +79,7 @@ def test_every_experiment_can_be_planned(experiment, tmp_path):
         assert result.stdout.count("cannot start: no group matches train_groups=water-300K-1????") == points
         assert "rackers2023-lmax_5-train_10000-seed_0" in result.stdout
     else:
-        assert result.stdout.count("train 120, validation 4, test 8 structures") == points / 3
+        assert result.stdout.count("train 120, validation 4, test 12 structures") == points / 3
     assert not list(tmp_path.iterdir())
 
 
