@@ -12,9 +12,9 @@ from densitylab.density import BasisError, Density, GaussianBasis, Prior
 from densitylab.density.basis import from_shells
 from densitylab.labels import FitSettings, LabelError, Store, fit_density
 from densitylab.labels.atoms import no_prior
+from densitylab.labels.calculation import calculation_key
 from densitylab.labels.label import label, stored_structures
 from densitylab.labels.records import load_calculation, load_fit, save_calculation, save_fit
-from densitylab.labels.scf import calculation_key
 from densitylab.labels.source import LabelSource
 from densitylab.structures import StructureError, prepare
 from densitylab.structures.files import from_files

@@ -9,7 +9,7 @@ from scipy import constants
 
 from densitylab.density.grid import atom_centered
 from densitylab.labels import LabelError, Level, calculate
-from densitylab.labels.scf import calculation_key
+from densitylab.labels.calculation import calculation_key
 from densitylab.structures import StructureError, electrons, prepare
 from tests.labels.calculations import MINIMAL, SMALL, calculation, structure
 

@@ -1,7 +1,7 @@
 """Density fitting: the coefficients of Δρ = ρ_SCF − ρ⁰ in an auxiliary basis, under exact linear constraints.
 
-Coulomb metric (Dunlap 1979; shared/FACTS.md §1.2): c₀ = J⁻¹ g with g_P = (P|Δρ), then for constraints A c = t
-c = c₀ + J⁻¹Aᵀ (A J⁻¹Aᵀ)⁻¹ (t − A c₀).
+Metric M, Coulomb (Dunlap 1979; shared/FACTS.md §1.2) or overlap: c₀ = M⁻¹ g with g_P = (P|Δρ), then for constraints
+A c = t, c = c₀ + M⁻¹Aᵀ (A M⁻¹Aᵀ)⁻¹ (t − A c₀).
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ import torch
 from densitylab.density import BasisError, Density, GaussianBasis, Prior, Shells
 from densitylab.density.compare import epsilon
 from densitylab.density.conventions import standard_from_shells
+from densitylab.density.electrostatics import fields
 from densitylab.density.grid import atom_centered
-from densitylab.density.integrals import as_mole, coulomb
+from densitylab.density.integrals import as_mole, coulomb, overlap
 from densitylab.keys import fingerprint
 from densitylab.labels.level import molecule
 from densitylab.structures import electrons
 from densitylab.units import EBOHR_TO_DEBYE
 
 if TYPE_CHECKING:
-    from densitylab.labels.scf import Calculation
+    from densitylab.labels.calculation import Calculation
 
 _SMALLEST_EIGENVALUE = 1e-10  # of the metric; directions below carry no charge that can be told from noise
 
-Constraint = Literal["charge", "dipole"]
+_FULFILLED = 1e-7  # of a constraint's own size; the rounding of float64 through a metric of condition 1e9
+
+Constraint = Literal["charge", "dipole", "field"]
+Metric = Literal["coulomb", "overlap"]
+_METRICS = {"coulomb": (coulomb, "int3c2e"), "overlap": (overlap, "int3c1e")}
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,15 @@ class FitSettings:
 
     Attributes
     ----------
-    constraints: quantities that the fit reproduces exactly.
+    constraints: quantities that the fit reproduces exactly; ``field`` is the electric field of the electrons at every
+        nucleus, without which Hellmann-Feynman forces are useless (shared/FACTS.md §0).
+    metric: in which the error is smallest, ``coulomb`` or ``overlap``.
     grid_level: of the atom-centred grid on which the fit's own ε is measured.
     memory_mb: bound on the block of three-index integrals that is held at a time. Does not change the result.
     """
 
     constraints: tuple[Constraint, ...] = ("charge",)
+    metric: Metric = "coulomb"
     grid_level: int = 2
     memory_mb: int = 500
 
@@ -49,12 +57,14 @@ class FitSettings:
         unknown = set(self.constraints) - set(get_args(Constraint))
         if unknown:
             raise ValueError(f"unknown constraint {unknown.pop()!r} (known: {', '.join(get_args(Constraint))})")
+        if self.metric not in _METRICS:
+            raise ValueError(f"unknown metric {self.metric!r} (known: {', '.join(_METRICS)})")
 
     def key(self, calculation_key: str, symbols: set[str], basis: GaussianBasis, prior: Prior) -> str:
         """Identity in the store: calculation, functions and prior of its elements, metric, constraints."""
         shells = {symbol: basis.of(symbol) for symbol in symbols}
         atoms = {symbol: prior.atoms.get(symbol) for symbol in symbols}
-        return fingerprint([calculation_key, shells, atoms, "coulomb", sorted(self.constraints)])
+        return fingerprint([calculation_key, shells, atoms, self.metric, sorted(self.constraints)])
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,8 @@ class Fit:
     """Coefficients (F,) of Δρ, atom by atom, l ascending, m = −l … +l, and how good they are.
 
     ``residuals``: ``epsilon_floor_percent`` (fit + prior against the SCF orbitals), ``electrons``, ``dipole_debye``
-    (norm of the error), ``dropped_directions`` of a near-singular metric and its ``condition``.
+    (norm of the error), ``force_hartree_per_bohr`` (mean absolute error of the components of the Hellmann-Feynman
+    forces against those of the orbitals), ``dropped_directions`` of a near-singular metric and its ``condition``.
     """
 
     coefficients: np.ndarray
@@ -78,20 +89,19 @@ def fit_density(calculation: Calculation, basis: GaussianBasis, prior: Prior, se
         If basis or prior lack an element of the structure, or the basis cannot fulfil a constraint.
     """
     atoms = calculation.atoms
-    shells = basis.shells(atoms)
-    reference = prior.density(atoms)
-    projections = _project(calculation, shells, settings.memory_mb)
+    shells, reference = basis.shells(atoms), prior.density(atoms)
+    metric, integral = _METRICS[settings.metric]
+    projections = _project(calculation, shells, integral, settings.memory_mb)
     if prior.atoms:
-        projections -= (coulomb(shells, reference.shells) @ reference.coefficients).numpy()
-    missing = electrons(atoms) - float(reference.electrons())
-    rows, targets = _constraints(settings.constraints, calculation, shells, reference, missing)
-    coefficients, report = _solve(coulomb(shells).numpy(), projections, rows, targets)
+        projections -= (metric(shells, reference.shells) @ reference.coefficients).numpy()
+    rows, targets = _constraints(settings.constraints, calculation, shells, reference)
+    coefficients, report = _solve(metric(shells).numpy(), projections, rows, targets)
     delta = Density.from_basis(basis, atoms, torch.as_tensor(coefficients))
     return Fit(coefficients, report | _residuals(calculation, delta + reference, settings.grid_level))
 
 
-def _project(calculation: Calculation, shells: Shells, memory_mb: int) -> np.ndarray:
-    """(F,) Coulomb projections (P|ρ) of the orbital density, three-index integrals block by block."""
+def _project(calculation: Calculation, shells: Shells, integral: str, memory_mb: int) -> np.ndarray:
+    """(F,) projections (P|ρ) of the orbital density, three-index integrals block by block."""
     from pyscf import df
 
     mole, auxiliary = molecule(calculation.atoms, calculation.level), as_mole(shells)
@@ -101,7 +111,7 @@ def _project(calculation: Calculation, shells: Shells, memory_mb: int) -> np.nda
     blocks = _shell_blocks((2 * shells.l + 1).tolist(), width)
     projections = [
         packed @ df.incore.aux_e2(
-            mole, auxiliary, "int3c2e", aosym="s2ij",
+            mole, auxiliary, integral, aosym="s2ij",
             shls_slice=(0, mole.nbas, 0, mole.nbas, first, last),
         )
         for first, last in blocks
@@ -121,22 +131,24 @@ def _shell_blocks(widths: list[int], limit: int) -> list[tuple[int, int]]:
 
 
 def _constraints(
-    names: tuple[Constraint, ...],
-    calculation: Calculation,
-    shells: Shells,
-    reference: Density,
-    missing: float,
+    names: tuple[Constraint, ...], calculation: Calculation, shells: Shells, reference: Density
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows (n, F) and targets (n,) of A c = t."""
-    rows: list[np.ndarray] = []
-    targets: list[float] = []
-    if "charge" in names:
-        rows.append(shells.charges().numpy())
-        targets.append(missing)
-    if "dipole" in names:
-        rows.extend(shells.first_moments().numpy().T)
-        targets.extend((reference.dipole().numpy() - calculation.dipole).tolist())
-    return np.array(rows).reshape(-1, shells.size), np.array(targets)
+    nuclei = reference.nuclei.positions
+    makers = {
+        "charge": lambda: (shells.charges(), electrons(calculation.atoms) - reference.electrons()),
+        "dipole": lambda: (shells.first_moments().T, reference.dipole() - torch.as_tensor(calculation.dipole)),
+        "field": lambda: (fields(shells, nuclei), torch.as_tensor(calculation.nuclear_fields()) - _field(reference)),
+    }
+    made = [makers[name]() for name in names]
+    rows = [row.reshape(-1, shells.size).numpy() for row, _ in made]
+    targets = [target.reshape(-1).numpy() for _, target in made]
+    return np.concatenate([np.empty((0, shells.size)), *rows]), np.concatenate([np.empty(0), *targets])
+
+
+def _field(density: Density) -> torch.Tensor:
+    """(A, 3) field of a density at its nuclei."""
+    return fields(density.shells, density.nuclei.positions) @ density.coefficients
 
 
 def _solve(
@@ -151,14 +163,21 @@ def _solve(
     def inverse(x: np.ndarray) -> np.ndarray:
         return (vectors / values) @ (vectors.T @ x)
 
-    free = inverse(projections)
-    response = inverse(rows.T)
-    try:
-        coefficients = free + response @ np.linalg.solve(rows @ response, targets - rows @ free)
-    except np.linalg.LinAlgError:
-        raise BasisError("the basis cannot fulfil the constraints: they do not depend on its functions") from None
+    coefficients = inverse(projections)
+    if len(rows):
+        coefficients = coefficients + _correction(inverse(rows.T), rows, targets - rows @ coefficients)
     report = {"dropped_directions": float((~kept).sum()), "condition": float(values[-1] / values[0])}
     return coefficients, report
+
+
+def _correction(response: np.ndarray, rows: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """(F,) smallest change that brings ``missing`` (n,) into the constraints; those that repeat others do no harm."""
+    matrix = rows @ response
+    scale = 1 / np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
+    change = response @ (scale * np.linalg.lstsq(scale[:, None] * matrix * scale, scale * missing, rcond=1e-12)[0])
+    if (scale * np.abs(rows @ change - missing) > _FULFILLED).any():
+        raise BasisError("the basis cannot fulfil the constraints: they do not depend on its functions")
+    return change
 
 
 def _residuals(calculation: Calculation, density: Density, grid_level: int) -> dict[str, Any]:
@@ -166,8 +185,10 @@ def _residuals(calculation: Calculation, density: Density, grid_level: int) -> d
     exact = calculation.density_values(grid.points)
     number = electrons(calculation.atoms)
     dipole_error = density.dipole().numpy() - calculation.dipole
+    force_error = calculation.atoms.numbers[:, None] * (_field(density).numpy() - calculation.nuclear_fields())
     return {
         "epsilon_floor_percent": epsilon(density.values(grid.points), exact, grid, number),
         "electrons": float(density.electrons()) - number,
         "dipole_debye": float(np.linalg.norm(dipole_error)) * EBOHR_TO_DEBYE,
+        "force_hartree_per_bohr": float(np.abs(force_error).mean()),
     }

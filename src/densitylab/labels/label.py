@@ -12,10 +12,11 @@ from ase import Atoms
 from densitylab.density import GaussianBasis, Prior
 from densitylab.files import write_atomically
 from densitylab.keys import fingerprint
+from densitylab.labels.calculation import calculation_key
 from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.level import Level
 from densitylab.labels.records import load_calculation, save_calculation, save_fit
-from densitylab.labels.scf import calculate, calculation_key
+from densitylab.labels.scf import Engine, calculate
 from densitylab.labels.store import Store
 from densitylab.structures.files import from_files
 
@@ -45,7 +46,7 @@ def structures_file(store: Store, recipe: Mapping[str, Any]) -> Path | None:
 
 def label(
     atoms: Atoms, store: Store, level: Level, basis: GaussianBasis, prior: Prior, settings: FitSettings,
-    licence: str | None = None,
+    licence: str | None = None, engine: Engine = "pyscf",
 ) -> str:  # fmt: skip
     """Make sure that calculation and fit of a structure are in the store; returns the key of the fit.
 
@@ -63,7 +64,7 @@ def label(
         calculation = load_calculation(store, key)
     else:
         store.check_writable()
-        calculation = calculate(atoms, level)
+        calculation = calculate(atoms, level, engine)
         save_calculation(store, calculation, licence)
     save_fit(store, fit_key, key, fit_density(calculation, basis, prior, settings), basis, prior, settings)
     store.clear_failure(key)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from densitylab.keys import fingerprint
 from densitylab.units import ANGSTROM_TO_BOHR
@@ -16,6 +16,10 @@ class LabelError(RuntimeError):
     """A calculation that gave no usable label; the message says why."""
 
 
+Correlation = Literal["MP2", "CCSD", "CCSD(T)"]
+_ALWAYS_NAMED = 5  # the first fields; later ones count only where they differ, so that older labels keep their keys
+
+
 @dataclass(frozen=True)
 class Level:
     """Level of theory: whatever changes the numbers.
@@ -23,10 +27,22 @@ class Level:
     Attributes
     ----------
     functional: any that PySCF knows; ``HF`` for Hartree-Fock.
-    basis: orbital basis, by PySCF's name.
+    basis: orbital basis, by PySCF's name, by that of the Basis Set Exchange, or as text in NWChem's format.
     density_fit: Coulomb and exchange by density fitting (PySCF's default auxiliary set for ``basis``).
     grid_level: PySCF's exchange-correlation grid, 0 … 9.
     energy_tolerance_hartree: convergence of the energy.
+    dispersion: of energy and forces, ``d3bj``, ``d3zero`` or ``d4`` (needs ``densitylab[dispersion]``).
+    correlation: ``MP2``, ``CCSD`` or ``CCSD(T)`` on top of ``functional=HF``, without density fitting.
+    frozen_core: leave the core orbitals out of the correlation.
+    relaxed: the correlated one-particle density includes the response of the orbitals, so that its moments are
+        derivatives of the energy; otherwise it is the expectation value with fixed orbitals. No matter without
+        correlation.
+    program: what made the calculation. Others than ``pyscf`` can be imported, not run.
+
+    Raises
+    ------
+    ValueError
+        If settings contradict each other.
     """
 
     functional: str = "PBE0"
@@ -34,14 +50,37 @@ class Level:
     density_fit: bool = True
     grid_level: int = 3
     energy_tolerance_hartree: float = 1e-9
+    dispersion: str | None = None
+    correlation: Correlation | None = None
+    frozen_core: bool = False
+    relaxed: bool = True
+    program: str = "pyscf"
+
+    def __post_init__(self) -> None:
+        if self.correlation is None:
+            return
+        if self.correlation not in get_args(Correlation):
+            raise ValueError(f"unknown correlation {self.correlation} (known: {', '.join(get_args(Correlation))})")
+        if self.functional.upper() != "HF":
+            raise ValueError(f"{self.correlation} stands on Hartree-Fock: functional=HF, not {self.functional}")
+        if self.density_fit and self.program == "pyscf":
+            raise ValueError(f"{self.correlation} has no gradient with density fitting in PySCF: density_fit=false")
 
     def __str__(self) -> str:
-        return f"{self.functional}/{self.basis}"
+        method = self.correlation or self.functional + (f"-{self.dispersion.upper()}" if self.dispersion else "")
+        return f"{method}/{self.basis if chr(10) not in self.basis else 'own basis'}"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a record says of its level: ``Level(**identity)`` is this one again."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        named = list(values)[:_ALWAYS_NAMED]
+        return {name: value for name, (value, default) in values.items() if name in named or value != default}
 
     @property
     def hash(self) -> str:
         """Content hash of all settings."""
-        return fingerprint(asdict(self))
+        return fingerprint(self.identity)
 
 
 def molecule(atoms: Atoms, level: Level) -> Any:

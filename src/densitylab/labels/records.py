@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from densitylab.density import GaussianBasis, Prior
+from densitylab.labels.calculation import Calculation, versions
 from densitylab.labels.fit import Fit, FitSettings
 from densitylab.labels.level import Level
-from densitylab.labels.scf import Calculation
 from densitylab.labels.store import Store
 
 
@@ -40,9 +40,10 @@ def save_calculation(store: Store, calculation: Calculation, licence: str | None
     meta = {
         "info": _plain(atoms.info),
         "elements": sorted(set(atoms.symbols)),
-        "level": asdict(calculation.level),
+        "level": calculation.level.identity,
+        "energies_hartree": calculation.energies,
         "seconds": calculation.seconds,
-        "programs": _versions(),
+        "programs": versions("densitylab") | calculation.programs,
         "licence": licence,
     }
     store.put("calculation", calculation.key, arrays, meta)
@@ -51,17 +52,18 @@ def save_calculation(store: Store, calculation: Calculation, licence: str | None
 def load_calculation(store: Store, key: str) -> Calculation:
     """Read a calculation back."""
     record = store.get("calculation", key)
-    arrays = record.arrays
-    atoms = Atoms(numbers=arrays["numbers"], positions=arrays["positions"], info=record.meta["info"])
+    arrays, meta = record.arrays, record.meta
     return Calculation(
-        atoms=atoms,
-        level=Level(**record.meta["level"]),
+        atoms=Atoms(numbers=arrays["numbers"], positions=arrays["positions"], info=meta["info"]),
+        level=Level(**meta["level"]),
         energy=float(arrays["energy"]),
         forces=arrays["forces"],
         dipole=arrays["dipole"],
         orbitals=arrays["orbitals"],
         occupations=arrays["occupations"],
-        seconds=record.meta["seconds"],
+        energies=meta.get("energies_hartree", {}),  # older records have none
+        seconds=meta["seconds"],
+        programs=meta["programs"],
     )
 
 
@@ -79,8 +81,8 @@ def save_fit(
         "calculation": calculation_key,
         "basis": basis.describe(),
         "prior": prior.describe(),
-        "programs": _versions(),
-        "metric": "coulomb",
+        "programs": versions("densitylab", "pyscf"),
+        "metric": settings.metric,
         "constraints": sorted(settings.constraints),
         "residuals": fit.residuals,
     }
@@ -96,11 +98,3 @@ def load_fit(store: Store, key: str) -> Fit:
 def _plain(info: dict[str, Any]) -> dict[str, Any]:
     """``Atoms.info`` as JSON can hold it (ASE reads numbers as NumPy scalars)."""
     return {key: value.tolist() if isinstance(value, np.generic | np.ndarray) else value for key, value in info.items()}
-
-
-def _versions() -> dict[str, str]:
-    import pyscf
-
-    from densitylab import __version__
-
-    return {"densitylab": __version__, "pyscf": pyscf.__version__, "numpy": np.__version__}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.label import label
 from densitylab.labels.level import LabelError, Level
 from densitylab.labels.records import Label, load_calculation, load_fit, save_fit
+from densitylab.labels.scf import Engine
 from densitylab.labels.store import Store
 from densitylab.lock import exclusive
 
@@ -23,8 +24,9 @@ from densitylab.lock import exclusive
 class LabelSource:
     """The labels of ``store`` at ``level``, in the representation that ``make_basis``, ``make_prior`` and ``fit`` make.
 
-    ``licence`` is written into new records. ``make_basis(elements=…)`` and ``make_prior(symbols=…, level=…, store=…)``
-    are asked for ``elements``, or else for those of all calculations at this level.
+    ``licence`` is written into new records; ``engine`` makes new calculations. ``make_basis(elements=…)`` and
+    ``make_prior(symbols=…, level=…, store=…)`` are asked for ``elements``, or else for those of all calculations at
+    this level.
     """
 
     store: Store
@@ -34,6 +36,7 @@ class LabelSource:
     make_prior: Callable[..., Prior]
     licence: str | None = None
     elements: frozenset[str] | None = None
+    engine: Engine = "pyscf"
 
     def of(self, keys: Iterable[str], elements: Iterable[str] | None = None) -> LabelSource:
         """The same labels; the representation covers ``elements``, or else those of the calculations ``keys``."""
@@ -61,7 +64,7 @@ class LabelSource:
         symbols = set(atoms.symbols)
         basis = self.make_basis(elements=symbols)
         prior = self.make_prior(symbols=symbols, level=self.level, store=self.store)
-        return label(atoms, self.store, self.level, basis, prior, self.fit, self.licence)
+        return label(atoms, self.store, self.level, basis, prior, self.fit, self.licence, self.engine)
 
     def infos(self) -> dict[str, dict[str, Any]]:
         """Key → ``Atoms.info`` (group, size, charge …) of every calculation at this level, sorted by key."""
@@ -106,4 +109,4 @@ class LabelSource:
 
 def _at_level(store: Store, level: Level) -> list[tuple[str, dict[str, Any]]]:
     metas = [(key, store.meta("calculation", key)) for key in store.keys("calculation")]
-    return [(key, meta) for key, meta in metas if meta["level"] == asdict(level)]
+    return [(key, meta) for key, meta in metas if Level(**meta["level"]) == level]

@@ -56,8 +56,8 @@ def outlook(config: DictConfig) -> Outlook:
     """Look for structures, and which of them have no calculation yet; see :mod:`densitylab.outlook`."""
     from omegaconf import OmegaConf
 
+    from densitylab.labels.calculation import calculation_key
     from densitylab.labels.label import stored_structures, structures_file
-    from densitylab.labels.scf import calculation_key
 
     recipe: Any = OmegaConf.to_container(config.structures, resolve=True)
     source = label_source(config, store=config.task.store)
@@ -73,7 +73,7 @@ def outlook(config: DictConfig) -> Outlook:
 def _label(atoms: Atoms, source: LabelSource, reasons: list[str]) -> str:
     """Key of the fit; without one, the reason goes into the store and the list."""
     from densitylab.labels import StoreError
-    from densitylab.labels.scf import calculation_key
+    from densitylab.labels.calculation import calculation_key
 
     try:
         return source.label(atoms)

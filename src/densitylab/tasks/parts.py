@@ -40,7 +40,7 @@ def label_source(config: DictConfig, frozen: bool = False, **instead: Any) -> La
     level, fit = build(config.labels.level), build(config.labels.fit)
     basis, prior = (instead.get(name) or build(config[name]) for name in ("basis", "prior"))
     store = Store(instead.get("store") or config.labels.store, frozen)
-    return LabelSource(store, level, fit, basis, prior, config.labels.licence)
+    return LabelSource(store, level, fit, basis, prior, config.labels.licence, engine=config.labels.engine)
 
 
 def dataset(config: DictConfig) -> DensityDataModule:
