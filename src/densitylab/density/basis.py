@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from e3nn.o3 import Irreps
 
-_LETTERS = "spdfghi"
+LETTERS = "spdfghi"  # of l
 
 
 class BasisError(ValueError):
@@ -130,11 +131,36 @@ def from_shells(name: str, shells: Mapping[str, Mapping[str, list[float]]], elem
     for symbol in sorted(set(elements)):
         if symbol not in shells:
             raise BasisError(f"basis {name} has no functions for {symbol} (it has {', '.join(shells)})")
-        unknown = set(shells[symbol]) - set(_LETTERS)
+        unknown = set(shells[symbol]) - set(LETTERS)
         if unknown:
-            raise BasisError(f"basis {name}, {symbol}: unknown shell {unknown.pop()!r} (known: {', '.join(_LETTERS)})")
-        chosen[symbol] = tuple((_LETTERS.index(x), a) for x, exponents in shells[symbol].items() for a in exponents)
+            raise BasisError(f"basis {name}, {symbol}: unknown shell {unknown.pop()!r} (known: {', '.join(LETTERS)})")
+        chosen[symbol] = tuple((LETTERS.index(x), a) for x, exponents in shells[symbol].items() for a in exponents)
     return GaussianBasis(name, chosen)
+
+
+def from_file(path: str, elements: Iterable[str]) -> GaussianBasis:
+    """A basis from a file: ``.yaml`` as ``task=design_basis`` writes it, or any format the Basis Set Exchange reads
+    (``.gbs``, ``.nw`` …), decontracted.
+
+    Raises :class:`BasisError` if the file is missing, damaged, or lacks an element.
+    """
+    import basis_set_exchange as bse
+    import yaml
+
+    file, symbols = Path(path), sorted(set(elements))
+    if not file.is_file():
+        raise BasisError(f"basis file {file} does not exist")
+    try:
+        if file.suffix in (".yaml", ".yml"):
+            content = yaml.safe_load(file.read_text())
+            return from_shells(content["name"], content["shells"], symbols)
+        data = bse.read_formatted_basis_file(str(file))["elements"]
+        shells = {symbol: data[str(bse.lut.element_Z_from_sym(symbol))]["electron_shells"] for symbol in symbols}
+    except BasisError:
+        raise
+    except Exception as error:  # every format has its own way to complain
+        raise BasisError(f"basis file {file} cannot be read, or lacks one of {', '.join(symbols)}: {error}") from None
+    return GaussianBasis(file.stem, {symbol: tuple(_primitives(own)) for symbol, own in shells.items()})
 
 
 def even_tempered(orbital_basis: str, elements: Iterable[str], beta: float) -> GaussianBasis:
