@@ -172,9 +172,10 @@ def test_structures_that_could_not_be_made_leave_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_edited_file_is_read_again(tmp_path):
+@pytest.mark.parametrize("key", ["path", "paths"])
+def test_an_edited_file_is_read_again(tmp_path, key):
     file, store = tmp_path / "mine.xyz", Store(tmp_path / "store")
-    recipe = {"_target_": "densitylab.structures.files.from_files", "paths": str(file)}
+    recipe = {"_target_": "densitylab.structures.files.from_files", key: str(file)}
     counts = []
     for bond in (0.74, 0.80):
         file.write_text(f"2\n\nH 0 0 0\nH 0 0 {bond}\n")

@@ -38,9 +38,9 @@ def stored_structures(store: Store, recipe: Mapping[str, Any], make: Callable[[]
 
 def structures_file(store: Store, recipe: Mapping[str, Any]) -> Path | None:
     """Where the structures of a recipe are, or will be, kept; None for those that are read from files."""
-    function = str(recipe.get("_target_", "structures")).rsplit(".")[-1]
-    if function == from_files.__name__:
+    if {"path", "paths"} & set(recipe):
         return None
+    function = str(recipe.get("_target_", "structures")).rsplit(".")[-1]
     return store.path / "structures" / f"{function}-{fingerprint(dict(recipe))[:10]}.extxyz"
 
 
