@@ -25,6 +25,8 @@ from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.structures import electrons
 
 _STEP = 1e-4  # of the logarithm of an exponent: central differences are good to 1e-8 of a derivative
+_CLOSEST = 1.5  # ratio of neighbouring exponents; closer ones share a density as two huge numbers that nobody learns
+_REPULSION = 20.0  # percent per squared logarithm that is missing to it
 _SMALLEST_EIGENVALUE = 1e-10  # added to the metric, where a fit drops such directions
 
 
@@ -84,7 +86,7 @@ def _differentiable(shells: Shells, dense: Density, logarithms: Tensor) -> tuple
 
 
 def optimise(basis: GaussianBasis, samples: list[Sample], steps: int, tempered: bool = False) -> GaussianBasis:
-    """Move the exponents of every element downhill in the mean floor (L-BFGS on their logarithms).
+    """Move the exponents of every element downhill in the mean floor (L-BFGS on their logarithms), none too close.
 
     ``tempered`` keeps the exponents of each element and l even-tempered: two parameters for all of them.
     """
@@ -92,12 +94,14 @@ def optimise(basis: GaussianBasis, samples: list[Sample], steps: int, tempered: 
 
     keys = [(symbol, i) for symbol in basis.symbols for i in range(len(basis.of(symbol)))]
     start = np.log([basis.of(symbol)[i][1] for symbol, i in keys])
-    directions = _tempered(basis, keys) if tempered else np.eye(len(keys))
+    groups = _groups(basis, keys)
+    directions = _tempered(groups, len(keys)) if tempered else np.eye(len(keys))
     layouts = [_layout(basis, keys, given) for given in samples]
 
     def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = _mean_floor(directions @ parameters, samples, layouts)
-        return value, directions.T @ gradient
+        price, slope = _crowding(directions @ parameters, groups)
+        return value + price, directions.T @ (gradient + slope)
 
     first = np.linalg.lstsq(directions, start, rcond=None)[0]
     result = minimize(objective, first, jac=True, method="L-BFGS-B", options={"maxiter": steps})
@@ -176,14 +180,32 @@ def _layout(basis: GaussianBasis, keys: list[tuple[str, int]], given: Sample) ->
     return basis.shells(given.atoms), np.array(owners)
 
 
-def _tempered(basis: GaussianBasis, keys: list[tuple[str, int]]) -> np.ndarray:
+def _crowding(logarithms: np.ndarray, groups: list[np.ndarray]) -> tuple[float, np.ndarray]:
+    """Price of exponents of one element and l that are closer than ``_CLOSEST``, and its derivative."""
+    price, slope = 0.0, np.zeros(len(logarithms))
+    for group in groups:
+        falling = group[np.argsort(-logarithms[group])]
+        missing = np.maximum(0, np.log(_CLOSEST) + np.diff(logarithms[falling]))
+        price += _REPULSION * float(missing @ missing)
+        slope[falling[1:]] += 2 * _REPULSION * missing
+        slope[falling[:-1]] -= 2 * _REPULSION * missing
+    return price, slope
+
+
+def _groups(basis: GaussianBasis, keys: list[tuple[str, int]]) -> list[np.ndarray]:
+    """Indices of the shells of every element and l, exponents falling."""
+    kinds = [(symbol, basis.of(symbol)[i][0]) for symbol, i in keys]
+    return [np.array([i for i, other in enumerate(kinds) if other == kind]) for kind in dict.fromkeys(kinds)]
+
+
+def _tempered(groups: list[np.ndarray], number: int) -> np.ndarray:
     """(S, parameters) of ln α = a + b·k, k counting the shells of one element and l."""
-    groups = [(symbol, basis.of(symbol)[i][0]) for symbol, i in keys]
     columns = []
-    for group in dict.fromkeys(groups):
-        members = np.array([other == group for other in groups])
-        columns += [members, members * (np.cumsum(members) - 1)] if members.sum() > 1 else [members]
-    return np.stack(columns, axis=1).astype(float)
+    for group in groups:
+        first, ratio = np.zeros((2, number))
+        first[group], ratio[group] = 1, np.arange(len(group))
+        columns += [first, ratio] if len(group) > 1 else [first]
+    return np.stack(columns, axis=1)
 
 
 def _with_exponents(basis: GaussianBasis, keys: list[tuple[str, int]], exponents: np.ndarray) -> GaussianBasis:
