@@ -14,7 +14,9 @@ from densitylab.files import write_atomically
 from densitylab.structures.bonds import bonds
 
 _BALL, _STICK = 0.45, 0.11  # radius of a ball in covalent radii, half width of a stick in Å
-_MANY = 5000  # atoms, from which on balls are flat and sticks are left out
+_MANY = 3000  # atoms, from which on they touch, balls are flat and sticks are left out
+_FULL = 1.6  # radius of a ball in covalent radii there
+_HAZE = 0.5  # how white the farthest atom is
 _INK = np.array([0.25, 0.25, 0.25])
 # Every ball is a stack of discs: radius and shift in radii of the ball, and how far its colour is from ink to white.
 _DISCS = ((1.0, 0.0, -0.6), (0.93, 0.02, 0.0), (0.66, 0.16, 0.25), (0.36, 0.28, 0.6), (0.14, 0.34, 0.9))
@@ -23,7 +25,8 @@ _DISCS = ((1.0, 0.0, -0.6), (0.93, 0.02, 0.0), (0.66, 0.16, 0.25), (0.36, 0.28, 
 def draw_sheet(structures: list[Atoms], titles: list[str], file: Path, columns: int = 4, dpi: int = 130) -> None:
     """Write a PNG with every structure in a panel of its own, each seen along its shortest axis, nearer atoms in front.
 
-    Colours are Jmol's. A bar of a round number of Å under every panel gives its scale. 20 000 atoms take seconds.
+    Colours are Jmol's; what is far fades. A bar of a round number of Å under every panel gives its scale. 20 000 atoms
+    take seconds.
     """
     from io import BytesIO
 
@@ -31,7 +34,8 @@ def draw_sheet(structures: list[Atoms], titles: list[str], file: Path, columns: 
 
     columns = max(1, min(columns, len(structures)))
     rows = -(-len(structures) // columns)
-    figure = Figure(figsize=(3.2 * columns, 3.3 * rows), layout="constrained")
+    edge = 3.2 if len(structures) > 1 else 6.4  # inches
+    figure = Figure(figsize=(edge * columns, 1.03 * edge * rows), layout="constrained")
     for index, axes in enumerate(figure.subplots(rows, columns, squeeze=False).ravel()):
         axes.set_axis_off()
         if index < len(structures):
@@ -45,11 +49,13 @@ def draw_sheet(structures: list[Atoms], titles: list[str], file: Path, columns: 
 def _draw(axes: Any, atoms: Atoms) -> None:
     from matplotlib.collections import PolyCollection
 
-    places = facing(atoms.positions)
-    radii = _BALL * covalent_radii[atoms.numbers]
-    shapes, colors, depth = _balls(places, radii, jmol_colors[atoms.numbers], len(atoms) < _MANY)
-    if len(atoms) < _MANY:
-        more = _sticks(places, bonds(atoms), jmol_colors[atoms.numbers])
+    places, few = facing(atoms.positions), len(atoms) < _MANY
+    radii = (_BALL if few else _FULL) * covalent_radii[atoms.numbers]
+    distance = (places[:, 2].max() - places[:, 2]) / max(np.ptp(places[:, 2]), 8.0)
+    tints = _lit(jmol_colors[atoms.numbers], _HAZE * distance[:, None])
+    shapes, colors, depth = _balls(places, radii, tints, few)
+    if few:
+        more = _sticks(places, radii, bonds(atoms), tints)
         shapes, colors, depth = ([*a, *b] for a, b in zip((shapes, colors, depth), more, strict=True))
     order = np.argsort(depth, kind="stable")
     axes.add_collection(PolyCollection([shapes[i] for i in order], facecolors=np.array(colors)[order], linewidths=0))
@@ -82,13 +88,17 @@ def _balls(places: np.ndarray, radii: np.ndarray, colors: np.ndarray, shaded: bo
     return shapes, tones, depth
 
 
-def _sticks(places: np.ndarray, pairs: np.ndarray, colors: np.ndarray) -> tuple[Any, Any, Any]:
-    """Polygons, colours and depths of two halves per bond, each in the colour of its atom."""
+def _sticks(places: np.ndarray, radii: np.ndarray, pairs: np.ndarray, colors: np.ndarray) -> tuple[Any, Any, Any]:
+    """Polygons, colours and depths of two halves per bond, each from its ball's surface and in its colour."""
     shapes, tones, depth = [], [], []
     for ends in (pairs, pairs[:, ::-1]):
         start, middle = places[ends[:, 0]], places[ends].mean(axis=1)
+        inside = 0.9 * radii[ends[:, :1]] / np.linalg.norm(middle - start, axis=1)[:, None].clip(1e-6)
+        start = start + inside.clip(max=1) * (middle - start)
         along = (middle - start)[:, :2]
-        across = _STICK * np.stack([-along[:, 1], along[:, 0]], axis=1) / np.linalg.norm(along, axis=1)[:, None].clip(1e-6)
+        across = (
+            _STICK * np.stack([-along[:, 1], along[:, 0]], axis=1) / np.linalg.norm(along, axis=1)[:, None].clip(1e-6)
+        )
         for width, light in ((1.0, -0.6), (0.75, -0.1)):
             a, b, w = start[:, :2], middle[:, :2], width * across
             shapes += list(np.stack([a - w, b - w, b + w, a + w], axis=1))
@@ -97,7 +107,7 @@ def _sticks(places: np.ndarray, pairs: np.ndarray, colors: np.ndarray) -> tuple[
     return shapes, tones, depth
 
 
-def _lit(colors: np.ndarray, light: float) -> np.ndarray:
-    """Colours moved towards white, or, for a negative ``light``, towards ink."""
-    target = np.ones(3) if light > 0 else _INK
-    return np.asarray(colors + abs(light) * (target - colors))
+def _lit(colors: np.ndarray, light: float | np.ndarray) -> np.ndarray:
+    """Colours moved towards white, or, where ``light`` is negative, towards ink."""
+    target = np.where(np.asarray(light) < 0, _INK, 1.0)
+    return np.asarray(colors + np.abs(light) * (target - colors))

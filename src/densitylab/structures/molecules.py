@@ -57,7 +57,7 @@ def molecule(
     """
     given = [value for value in (name, smiles, path) if value]
     if len(given) != 1:
-        raise StructureError("a molecule has one of name, smiles and path, " + ("none is set" if not given else "not two"))
+        raise StructureError(f"a molecule takes one of name, smiles and path; {len(given)} are set")
     title, start = _source(name, smiles, path)
 
     def prepared(own_seed: int) -> Atoms:

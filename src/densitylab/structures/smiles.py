@@ -28,8 +28,8 @@ def embed(smiles: str, seed: int) -> Any:
     chem, block = extra("rdkit.Chem", "molecules"), extra("rdkit.rdBase", "molecules").BlockLogs
     with block():  # RDKit reports to stderr what we say in a sentence of our own
         molecule = chem.MolFromSmiles(smiles)
-    if molecule is None or molecule.GetNumAtoms() == 0:
-        raise StructureError(f"{smiles!r} is not a valid SMILES string")
+    if molecule is None or not all(atom.GetAtomicNum() for atom in molecule.GetAtoms()) or not smiles.strip():
+        raise StructureError(f"{smiles!r} is not a valid SMILES string of known elements")
     if len(chem.GetMolFrags(molecule)) > 1:
         raise StructureError(f"{smiles!r} is more than one molecule: put them together in a file, see structures=files")
     molecule = chem.AddHs(molecule)

@@ -22,16 +22,17 @@ _ATTEMPTS = 100
 def oligothiophene(
     sizes: list[int],
     numbers: list[int] | int,
-    snapshots: int = 5,
+    snapshots: int = 3,
     temperatures_K: list[float] | None = None,
-    interval_fs: float = 100.0,
-    equilibration_ps: float = 0.5,
+    interval_fs: float = 50.0,
+    equilibration_ps: float = 0.2,
     seed: int = 0,
 ) -> list[Atoms]:
     """``numbers[i]`` structures of the ``sizes[i]``-mer (or the same number of each): C4nH(2n+2)Sn.
 
-    Every trajectory begins at torsions of its own; without ``temperatures_K`` the conformers themselves are returned. The
-    other arguments are those of :func:`~densitylab.structures.thermal.thermal_set`; groups are called
+    Every trajectory begins at torsions of its own, from where GFN2-xTB relaxes to the plane within half a picosecond:
+    short equilibration and few snapshots keep twisted ones. Without ``temperatures_K`` the conformers themselves are returned.
+    The other arguments are those of :func:`~densitylab.structures.thermal.thermal_set`; groups are called
     ``thiophene<n>-<T>K-<seed>``, and ``info["size"]`` is n.
 
     Raises

@@ -44,9 +44,9 @@ def liquid_clusters(
 
     Returns
     -------
-    list of ``len(sizes) * trajectories * snapshots`` neutral singlet structures, positions in Å, ``info["size"]`` = number of
-    molecules. The list is the same for the same seed on the same machine; across machines molecular dynamics is
-    not bit-reproducible, which is why structures are stored with their labels.
+    list of ``len(sizes) * trajectories * snapshots`` neutral singlet structures, positions in Å, ``info["size"]`` =
+    number of molecules. The list is the same for the same seed on the same machine; across machines molecular dynamics
+    is not bit-reproducible, which is why structures are stored with their labels.
 
     Raises
     ------
@@ -74,7 +74,9 @@ def _check(sizes: list[int]) -> None:
         if size < 1:
             raise StructureError(f"a cluster of {size} molecules has no atoms")
         if size > _MOLECULES:
-            raise StructureError(f"cannot carve {size} molecules from a box of {_MOLECULES}; see structures=water_droplet")
+            raise StructureError(
+                f"cannot carve {size} molecules from a box of {_MOLECULES}; see structures=water_droplet"
+            )
 
 
 def carve(positions: np.ndarray, box: np.ndarray, size: int, centre: np.ndarray) -> Atoms:

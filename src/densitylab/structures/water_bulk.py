@@ -23,15 +23,15 @@ def bulk_water(
     ----------
     size: molecules, 1 to 100 000. They are those nearest to the centre, nearest first; for a box, in the largest of
         the three coordinates.
-    temperature_K: ``None`` repeats OpenMM's pre-equilibrated box (30 Å, 895 rigid TIP3P molecules, 300 K), in seconds. A
-        number repeats a box of 216 flexible molecules after dynamics of its own (half a minute): thermally distorted, as
-        in ``liquid_clusters``.
+    temperature_K: ``None`` repeats OpenMM's pre-equilibrated box (30 Å, 895 rigid TIP3P molecules, 300 K), in seconds.
+        A number repeats a box of 216 flexible molecules after dynamics of its own (half a minute): thermally
+        distorted, as in ``liquid_clusters``.
     seed: of the place of the centre in the periodic box, and of the dynamics.
 
     Returns
     -------
-    a list of one neutral singlet structure, positions in Å about the centre, ``info["size"]`` = number of molecules. What
-    is repeated is repeated exactly: beyond the box, environments recur.
+    a list of one neutral singlet structure, positions in Å about the centre, ``info["size"]`` = number of molecules.
+    What is repeated is repeated exactly: beyond the box, environments recur.
 
     Raises
     ------
@@ -49,8 +49,8 @@ def bulk_water(
 def repeat(positions: np.ndarray, box: np.ndarray, size: int, centre: np.ndarray, order: float = 2) -> np.ndarray:
     """The ``size`` molecules nearest to ``centre`` in the periodic lattice of a box.
 
-    ``positions``: (molecules, 3 atoms O H H, 3), molecules whole; ``box``: (3,) edges; ``centre``: (3,); ``order`` of the
-    norm: 2 a ball, infinity a cube. Returns (size, 3, 3) about the centre, nearest first. All in Å.
+    ``positions``: (molecules, 3 atoms O H H, 3), molecules whole; ``box``: (3,) edges; ``centre``: (3,); ``order`` of
+    the norm: 2 a ball, infinity a cube. Returns (size, 3, 3) about the centre, nearest first. All in Å.
     """
     oxygen = positions[:, 0] - centre
     whole = positions - centre - (box * np.round(oxygen / box))[:, None]  # oxygens in the cell around the centre

@@ -10,15 +10,15 @@ from densitylab.structures.check import StructureError, prepare
 from densitylab.structures.thermal import relax
 
 _OO, _OH, _HALF_ANGLE = 2.8, 0.97, np.radians(104.5)  # Å, Å, radians between the two O-H
-# A hydrogen bond is at most so long (H...O, Å) and so bent (O-H...O, degrees). The longest are in the triangles of the prism;
-# in all of these clusters, what is not bonded is beyond 2.7 Å and below 105 degrees.
+# A hydrogen bond is at most so long (H...O, Å) and so bent (O-H...O, degrees): those in the triangles of the prism
+# reach 2.42 Å and 125 degrees, while in all of these clusters what is not bonded is beyond 2.7 Å and below 105 degrees.
 _LONGEST, _MOST_BENT = 2.6, 115.0
 
 Bonds = list[tuple[int, int]]  # donor, acceptor
 
 
 def water_minima(names: list[str]) -> list[Atoms]:
-    """The minima of these names: ``dimer``, ``ring3`` ... ``ring6``, ``book6``, ``cage6``, ``prism6``, ``cube8_d2d``, ``cube8_s4``.
+    """The minima of these names: dimer, ring3 ... ring6, book6, cage6, prism6, cube8_d2d, cube8_s4.
 
     Each is neutral, a group of its own, in Å about the centre of mass, with ``info["size"]`` molecules.
 

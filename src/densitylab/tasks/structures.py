@@ -27,8 +27,8 @@ _HEADER = ["number", "formula", "atoms", "charge / e", "multiplicity", "electron
 def structures(config: DictConfig, run: Run, shown: int = 12) -> list[dict[str, Any]]:
     """Make the structures of ``config.structures``.
 
-    Leaves ``structures.extxyz``, a picture of up to ``shown`` of them (``structures.png``) and the table that is printed
-    (``structures.csv``, ``structures.md``; one row for every composition if there are many) in the run's directory.
+    Leaves ``structures.extxyz``, a picture of up to ``shown`` of them (``structures.png``) and the table that is
+    printed (``structures.csv``, ``structures.md``; one row for every composition if there are many).
 
     Raises
     ------
@@ -54,16 +54,9 @@ def outlook(config: DictConfig) -> Outlook:
 
 
 def choose(made: list[Atoms], number: int) -> list[int]:
-    """Indices of at most ``number`` structures: the first of every composition and group, then the second, ..., sorted."""
-    turns: dict[tuple[str, str], int] = defaultdict(int)
-    ranked = []
-    for index, atoms in enumerate(made):
-        kind = (_formula(atoms), atoms.info["group"])
-        ranked.append((turns[kind], index))
-        turns[kind] += 1
-    first_of_formula = {_formula(atoms): index for index, atoms in reversed(list(enumerate(made)))}.values()
-    ranked.sort(key=lambda rank: (rank[1] not in first_of_formula, rank))
-    return sorted(index for _, index in ranked[:number])
+    """Indices of at most ``number`` structures, evenly spread."""
+    step = max((len(made) - 1) / max(number - 1, 1), 1.0)
+    return [round(i * step) for i in range(min(number, len(made)))]
 
 
 def table(made: list[Atoms]) -> tuple[list[str], list[list[Any]]]:
