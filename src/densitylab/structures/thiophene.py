@@ -31,8 +31,8 @@ def oligothiophene(
     """``numbers[i]`` structures of the ``sizes[i]``-mer (or the same number of each): C4nH(2n+2)Sn.
 
     Every trajectory begins at torsions of its own, from where GFN2-xTB relaxes to the plane within half a picosecond:
-    short equilibration and few snapshots keep twisted ones. Without ``temperatures_K`` the conformers themselves are returned.
-    The other arguments are those of :func:`~densitylab.structures.thermal.thermal_set`; groups are called
+    short equilibration and few snapshots keep twisted ones. Without ``temperatures_K`` the conformers themselves are
+    returned. The other arguments are those of :func:`~densitylab.structures.thermal.thermal_set`; groups are called
     ``thiophene<n>-<T>K-<seed>``, and ``info["size"]`` is n.
 
     Raises
