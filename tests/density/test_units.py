@@ -21,6 +21,7 @@ HARTREE_J, BOHR_M = codata("Hartree energy"), codata("Bohr radius")
         (units.HARTREE_TO_EV, HARTREE_J / constants.e),
         (units.HARTREE_TO_KCAL_PER_MOL, HARTREE_J * constants.N_A / constants.calorie / 1e3),
         (units.EBOHR_TO_DEBYE, constants.e * BOHR_M * constants.c * 1e21),
+        (units.FEMTOSECOND_TO_ASE_TIME, 1e-5 / (codata("atomic mass constant") / constants.e) ** 0.5),
         (units.HARTREE_PER_BOHR_TO_EV_PER_ANGSTROM, HARTREE_J / constants.e / (BOHR_M * 1e10)),
     ],
 )

@@ -119,6 +119,15 @@ def test_same_seed_same_clusters(clusters):
         assert np.abs(a.positions - b.positions).max() < 1e-3
 
 
+def test_snapshots_go_on_from_what_one_would_give(clusters):
+    """The first frame is that of a trajectory without more of them; the next is later, and cut elsewhere."""
+    first, second = liquid_clusters([3], trajectories=1, seed=5, snapshots=2, interval_ps=0.01, **QUICK)
+    (alone,) = liquid_clusters([3], trajectories=1, seed=5, **QUICK)
+    assert np.abs(first.positions - alone.positions).max() < 1e-3  # Å, as above
+    assert np.abs(second.positions - first.positions).max() > 0.05
+    assert first.info == second.info
+
+
 @pytest.mark.slow
 def test_same_seed_same_clusters_after_a_while():
     """The docstring: the list is the same for the same seed on the same machine."""
@@ -133,6 +142,12 @@ def test_too_many_molecules():
 
 def test_nothing_asked_nothing_done():
     assert liquid_clusters([1], trajectories=0, **QUICK) == []
+
+
+@pytest.mark.parametrize("kelvin", [0.0, -300.0, 1e6])
+def test_temperature_out_of_range(kelvin):
+    with pytest.raises(StructureError, match="temperature_K must be between 1 and 1000"):
+        liquid_clusters([1], trajectories=1, temperature_K=kelvin, **QUICK)
 
 
 def test_no_cluster_of_no_molecules():

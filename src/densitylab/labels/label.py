@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import ase.io
 from ase import Atoms
 
 from densitylab.density import GaussianBasis, Prior
@@ -18,7 +17,7 @@ from densitylab.labels.level import Level
 from densitylab.labels.records import load_calculation, save_calculation, save_fit
 from densitylab.labels.scf import Engine, calculate
 from densitylab.labels.store import Store
-from densitylab.structures.files import from_files
+from densitylab.structures.files import extended_xyz, from_files
 
 
 def stored_structures(store: Store, recipe: Mapping[str, Any], make: Callable[[], list[Atoms]]) -> list[Atoms]:
@@ -32,7 +31,7 @@ def stored_structures(store: Store, recipe: Mapping[str, Any], make: Callable[[]
         return make()
     if not file.is_file():
         store.check_writable()
-        write_atomically(file, _extxyz(make()))
+        write_atomically(file, extended_xyz(make()))
     return from_files(str(file))
 
 
@@ -69,11 +68,3 @@ def label(
     save_fit(store, fit_key, key, fit_density(calculation, basis, prior, settings), basis, prior, settings)
     store.clear_failure(key)
     return fit_key
-
-
-def _extxyz(structures: list[Atoms]) -> bytes:
-    import io
-
-    text = io.StringIO()
-    ase.io.write(text, structures, format="extxyz")
-    return text.getvalue().encode()

@@ -54,6 +54,12 @@ def _integer(name: str, value: object) -> int:
     return number
 
 
+def within(name: str, value: float, lowest: float, highest: float) -> None:
+    """Refuse, by :class:`StructureError`, an argument of a recipe that is out of its range (both ends allowed)."""
+    if not lowest <= value <= highest:
+        raise StructureError(f"{name} must be between {lowest:g} and {highest:g}, not {value}")
+
+
 def check(atoms: Atoms) -> None:
     """Refuse structures that are empty, not finite, periodic, of unknown elements, colliding, or of odd spin.
 

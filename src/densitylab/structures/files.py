@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def from_files(
             except StructureError as error:
                 raise StructureError(f"{path}, frame {number}: {error}") from None
     return structures
+
+
+def extended_xyz(structures: list[Atoms]) -> bytes:
+    """Structures as an extended XYZ file, ``info`` on the comment lines; :func:`from_files` reads it back."""
+    text = io.StringIO()
+    ase.io.write(text, structures, format="extxyz")
+    return text.getvalue().encode()
 
 
 def _frames(path: Path) -> list[Atoms]:

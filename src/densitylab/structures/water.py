@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from densitylab.structures.check import prepare
+from densitylab.structures.check import StructureError, prepare, within
 
 _MOLECULES = 216
 _REPRODUCIBLE = {"Threads": "1", "DeterministicForces": "true"}  # both are needed
@@ -23,6 +24,8 @@ def liquid_clusters(
     melt_ps: float = 2.0,
     equilibration_ps: float = 3.0,
     quench: bool = False,
+    snapshots: int = 1,
+    interval_ps: float = 1.0,
 ) -> list[Atoms]:
     """One cluster of every size from each of several independent trajectories of liquid water.
 
@@ -32,31 +35,48 @@ def liquid_clusters(
 
     Parameters
     ----------
-    sizes: numbers of molecules, each carved from the last frame around a centre of its own.
+    sizes: numbers of molecules, each carved from a frame around a centre of its own.
     trajectories: number of independent trajectories; each is one ``group`` of a split.
     seed: trajectory ``t`` uses ``seed + t`` for velocities, thermostat and centres.
     quench: relax every cluster to the nearest minimum of the force field, in vacuum: hydrogen-bonded, cold.
+    snapshots: frames that every trajectory gives, the first after its equilibration.
+    interval_ps: time between them.
 
     Returns
     -------
-    list of ``len(sizes) * trajectories`` neutral singlet structures, positions in Å, ``info["size"]`` = number of
-    molecules. The list is the same for the same seed on the same machine; across machines molecular dynamics is
-    not bit-reproducible, which is why structures are stored with their labels.
+    list of ``len(sizes) * trajectories * snapshots`` neutral singlet structures, positions in Å, ``info["size"]`` =
+    number of molecules. The list is the same for the same seed on the same machine; across machines molecular dynamics
+    is not bit-reproducible, which is why structures are stored with their labels.
+
+    Raises
+    ------
+    StructureError
+        A size or a temperature out of range.
     """
-    if max(sizes) > _MOLECULES:
-        raise ValueError(f"cannot carve {max(sizes)} molecules from a box of {_MOLECULES}")
+    _check(sizes)
     name = "quenched" if quench else f"{temperature_K:g}K"
     clusters = []
     for trajectory in range(seed, seed + trajectories):
-        positions, box = _equilibrate(trajectory, temperature_K, melt_K, melt_ps, equilibration_ps)
         rng = np.random.default_rng(trajectory)
-        for size in sizes:
-            atoms = carve(positions, box, size, rng.uniform(0, box))
-            if quench:
-                atoms.positions = _minimum(atoms)
-            atoms.info["size"] = size
-            clusters.append(prepare(atoms, charge=0, multiplicity=1, group=f"water-{name}-{trajectory}"))
+        durations_ps = (equilibration_ps, *[interval_ps] * (snapshots - 1))
+        for positions, box in frames(trajectory, durations_ps, temperature_K, melt_K, melt_ps):
+            for size in sizes:
+                atoms = carve(positions, box, size, rng.uniform(0, box))
+                if quench:
+                    atoms.positions = _minimum(atoms)
+                atoms.info["size"] = size
+                clusters.append(prepare(atoms, charge=0, multiplicity=1, group=f"water-{name}-{trajectory}"))
     return clusters
+
+
+def _check(sizes: list[int]) -> None:
+    for size in sizes:
+        if size < 1:
+            raise StructureError(f"a cluster of {size} molecules has no atoms")
+        if size > _MOLECULES:
+            raise StructureError(
+                f"cannot carve {size} molecules from a box of {_MOLECULES}; see structures=water_droplet"
+            )
 
 
 def carve(positions: np.ndarray, box: np.ndarray, size: int, centre: np.ndarray) -> Atoms:
@@ -74,22 +94,30 @@ def carve(positions: np.ndarray, box: np.ndarray, size: int, centre: np.ndarray)
     return Atoms("OHH" * size, positions=chosen.reshape(-1, 3))
 
 
-def _equilibrate(
-    seed: int, temperature_K: float, melt_K: float, melt_ps: float, equilibration_ps: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (molecules, 3, 3) and box edges (3,), in Å, after melting and equilibrating."""
+def frames(
+    seed: int,
+    durations_ps: tuple[float, ...] = (3.0,),
+    temperature_K: float = 300.0,
+    melt_K: float = 500.0,
+    melt_ps: float = 2.0,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Liquid water after melting and each of ``durations_ps``: positions (molecules, 3, 3), box edges (3,), in Å."""
     from openmm import unit
 
+    within("temperature_K", temperature_K, 1, 1000)
+    within("melt_K", melt_K, 1, 1000)
     simulation = _simulation(seed)
     simulation.minimizeEnergy(maxIterations=50)
     simulation.context.setVelocitiesToTemperature(melt_K, seed + 1)  # OpenMM reads seed 0 as "choose one"
-    for kelvin, duration_ps in ((melt_K, melt_ps), (temperature_K, equilibration_ps)):
-        simulation.integrator.setTemperature(kelvin)
+    simulation.integrator.setTemperature(melt_K)
+    simulation.step(round(melt_ps * 1000 / _TIMESTEP_FS))
+    simulation.integrator.setTemperature(temperature_K)
+    for duration_ps in durations_ps:
         simulation.step(round(duration_ps * 1000 / _TIMESTEP_FS))
-    state = simulation.context.getState(getPositions=True)  # not wrapped: molecules stay whole
-    positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
-    box = np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom))
-    return positions.reshape(-1, 3, 3), box
+        state = simulation.context.getState(getPositions=True)  # not wrapped: molecules stay whole
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+        box = np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom))
+        yield positions.reshape(-1, 3, 3), box
 
 
 def _simulation(seed: int) -> Any:
