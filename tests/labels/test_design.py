@@ -51,6 +51,15 @@ def test_optimisation_lowers_the_floor(given):
     assert [found.irreps(s) for s in "HO"] == [COMPACT.irreps(s) for s in "HO"]
 
 
+def test_crowded_exponents_are_moved_apart(given):
+    """Two that nearly coincide would share a density as two huge coefficients; their order does not matter."""
+    crowded = GaussianBasis("crowded", {**COMPACT.elements, "H": (*COMPACT.of("H"), (0, 0.92), (0, 0.88))})
+    found = optimise(crowded, [given], steps=15)
+    exponents = np.array([a for l, a in found.of("H") if l == 0])
+    assert (exponents[:-1] / exponents[1:]).min() > 1.3  # 1.5 is where the price begins
+    assert floor_of(found, given) < floor_of(COMPACT, given)
+
+
 def test_tempered_optimisation_keeps_ratios(given):
     found = optimise(even_tempered("def2-SVP", ["H", "O"], 3.0), [given], steps=5, tempered=True)
     for symbol in ("H", "O"):
