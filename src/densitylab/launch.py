@@ -17,8 +17,15 @@ from densitylab.errors import ConfigError, ConfigProblems, report
 from densitylab.lock import is_main_rank, several_ranks
 from densitylab.outlook import Outlook, outlook
 from densitylab.preflight import Plan, Point, merge
-from densitylab.process import follow, record_violent_end, run_in_process
-from densitylab.record import Frozen, freeze, named_by_time
+from densitylab.process import (
+    follow,
+    name_command,
+    open_run,
+    record_violent_end,
+    refuse_changes,
+    run_in_process,
+)
+from densitylab.record import freeze, named_by_time
 from densitylab.runs import Run
 
 
@@ -34,7 +41,7 @@ def show(plan: Plan) -> int:
     return 0
 
 
-def launch(hydra: Hydra, plan: Plan, lines: list[str]) -> int:
+def launch(hydra: Hydra, plan: Plan) -> int:
     """Run what is not finished, then the report; returns the exit code.
 
     Raises:
@@ -47,9 +54,10 @@ def launch(hydra: Hydra, plan: Plan, lines: list[str]) -> int:
     refuse_changes([(point.run, point.frozen) for point in plan.points])
     _require_buildable(plan)
     _require_writable(plan.directory)
+    name_command()
     start = hydra.multirun if plan.multirun else hydra.run
     mode = f"hydra.mode={'MULTIRUN' if plan.multirun else 'RUN'}"
-    start(config_name=CONFIG_NAME, task_function=run_point, overrides=[*lines, mode])
+    start(config_name=CONFIG_NAME, task_function=run_point, overrides=[*plan.lines, mode])
     return _conclude(plan) if is_main_rank() else 0
 
 
@@ -63,32 +71,12 @@ def run_point(config: DictConfig) -> str:
         frozen = freeze(config)
         if not is_main_rank():
             return follow(run, frozen)
-        refuse_changes([(run, frozen)])
-        if run.state(frozen) == "finished":
-            print(f"finished before: {_short(run.path)}", flush=True)
-            return "finished"
-        print(f"running: {_short(run.path)}", flush=True)
-        run.prepare(frozen)
-        record_violent_end(run, run_in_process(run))
+        if open_run(run, frozen):
+            record_violent_end(run, run_in_process(run))
         return run.state(frozen)
     except (ConfigError, OSError) as error:
         report(error)
         return "failed"
-
-
-def refuse_changes(runs: list[tuple[Run, Frozen]]) -> None:
-    """Raise a ConfigError when directories are in use, or (with the difference) belong to other configurations."""
-    running = [run for run, frozen in runs if run.state(frozen) == "running"]
-    if running and is_main_rank():  # the others join it
-        raise ConfigError(f"another process is working in {running[0].path}; wait for it, or choose another name=…")
-    changed = [(run, frozen) for run, frozen in runs if run.state(frozen) == "changed"]
-    if changed:
-        run, frozen = changed[0]
-        others = f" (and {len(changed) - 1} more like it)" if len(changed) > 1 else ""
-        raise ConfigError(
-            f"{run.path} holds a run with another configuration{others}:\n{run.diff(frozen)}\n"
-            "Give this one another name (name=…), or remove the directory to run it anew."
-        )
 
 
 def _require_buildable(plan: Plan) -> None:
@@ -117,9 +105,18 @@ def _conclude(plan: Plan) -> int:
     reported = _report(plan.points[0].config.report, plan.directory)
     if failed:
         print(f"{len(failed)} of {len(plan.points)} runs failed:", file=sys.stderr)
-    for point in failed:
-        print(f"  {point.run.path}: {_reason(point)}", file=sys.stderr, flush=True)
+    for reason, (first, *others) in _by_reason(failed).items():
+        more = f" and {len(others)} more" if others else ""
+        print(f"  {first.run.path}{more}: {reason}", file=sys.stderr, flush=True)
     return 0 if reported and not failed else 1
+
+
+def _by_reason(failed: list[Point]) -> dict[str, list[Point]]:
+    """Those that failed together, together: what workers share, for example."""
+    reasons: dict[str, list[Point]] = {}
+    for point in failed:
+        reasons.setdefault(_reason(point), []).append(point)
+    return reasons
 
 
 def _report(node: Any, directory: Path) -> bool:
@@ -134,7 +131,3 @@ def _report(node: Any, directory: Path) -> bool:
 
 def _reason(point: Point) -> str:
     return str((point.run.results() or {}).get("error") or "no result")
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

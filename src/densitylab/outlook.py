@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from densitylab.build import resolve
 from densitylab.errors import sentence
+from densitylab.record import freeze
 
 
 @dataclass
@@ -30,6 +31,17 @@ def outlook(config: DictConfig) -> Outlook:
 
     Whatever it raises becomes a problem: a configuration that cannot be built costs seconds, not hours.
     """
+    alone = OmegaConf.merge(config, {"task": {"worker": 0}}) if "worker" in config.task else config
+    key = freeze(alone).hash  # workers that share a task have the same before them
+    if key not in _asked:
+        _asked[key] = _ask(config)
+    return _asked[key]
+
+
+_asked: dict[str, Outlook] = {}
+
+
+def _ask(config: DictConfig) -> Outlook:
     task = resolve(config.task["_target_"])
     ask: Callable[[DictConfig], Outlook] = getattr(sys.modules[task.__module__], "outlook", _unknown)
     try:

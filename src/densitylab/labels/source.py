@@ -15,6 +15,7 @@ from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.label import label
 from densitylab.labels.level import LabelError, Level
 from densitylab.labels.records import Label, load_calculation, load_fit, save_fit
+from densitylab.labels.scf import calculation_key
 from densitylab.labels.store import Store
 from densitylab.lock import exclusive
 
@@ -58,10 +59,21 @@ class LabelSource:
         StructureError, LabelError, BasisError
             Why there is no label.
         """
-        symbols = set(atoms.symbols)
-        basis = self.make_basis(elements=symbols)
-        prior = self.make_prior(symbols=symbols, level=self.level, store=self.store)
-        return label(atoms, self.store, self.level, basis, prior, self.fit, self.licence)
+        return label(atoms, self.store, self.level, *self._of_elements(atoms), self.fit, self.licence)
+
+    def find(self, atoms: Atoms) -> str | None:
+        """Key of the fit of a structure, if calculation and fit are in the store.
+
+        Raises
+        ------
+        LabelError, BasisError
+            If basis or prior cannot be made.
+        """
+        key = calculation_key(atoms, self.level)
+        if not self.store.has("calculation", key):
+            return None
+        fit = self.fit.key(key, set(atoms.symbols), *self._of_elements(atoms))
+        return fit if self.store.has("fit", fit) else None
 
     def infos(self) -> dict[str, dict[str, Any]]:
         """Key → ``Atoms.info`` (group, size, charge …) of every calculation at this level, sorted by key."""
@@ -96,6 +108,18 @@ class LabelSource:
 
     def _fit_key(self, key: str) -> str:
         return self.fit.key(key, set(self.store.meta("calculation", key)["elements"]), self.basis, self.prior)
+
+    def _of_elements(self, atoms: Atoms) -> tuple[GaussianBasis, Prior]:
+        """Basis and prior of one structure's elements, made once: reading them again takes longer than a small fit."""
+        symbols = frozenset(atoms.symbols)
+        if symbols not in self._made:
+            prior = self.make_prior(symbols=set(symbols), level=self.level, store=self.store)
+            self._made[symbols] = self.make_basis(elements=set(symbols)), prior
+        return self._made[symbols]
+
+    @cached_property
+    def _made(self) -> dict[frozenset[str], tuple[GaussianBasis, Prior]]:
+        return {}
 
     @cached_property
     def _symbols(self) -> set[str]:
