@@ -25,7 +25,8 @@ from densitylab.process import (
     refuse_changes,
     run_in_process,
 )
-from densitylab.record import freeze, named_by_time
+from densitylab.record import freeze, named_by_time, task_hash
+from densitylab.report.table import print_metrics
 from densitylab.runs import Run
 
 
@@ -102,6 +103,7 @@ def _require_writable(directory: Path) -> None:
 def _conclude(plan: Plan) -> int:
     """The report over whatever there is, then the failures."""
     failed = [point for point in plan.points if point.run.state(point.frozen) != "finished"]
+    _print_result(plan)
     reported = _report(plan.points[0].config.report, plan.directory)
     if failed:
         print(f"{len(failed)} of {len(plan.points)} runs failed:", file=sys.stderr)
@@ -109,6 +111,13 @@ def _conclude(plan: Plan) -> int:
         more = f" and {len(others)} more" if others else ""
         print(f"  {first.run.path}{more}: {reason}", file=sys.stderr, flush=True)
     return 0 if reported and not failed else 1
+
+
+def _print_result(plan: Plan) -> None:
+    """What workers found, if they have all done the same: nobody has seen their output."""
+    finished = [point for point in plan.points if point.run.state(point.frozen) == "finished"]
+    if plan.away and finished and len({task_hash(point.config) for point in plan.points}) == 1:
+        print_metrics((finished[0].run.results() or {})["metrics"])
 
 
 def _by_reason(failed: list[Point]) -> dict[str, list[Point]]:

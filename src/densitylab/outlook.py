@@ -7,11 +7,11 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from densitylab.build import resolve
 from densitylab.errors import sentence
-from densitylab.record import freeze
+from densitylab.record import task_hash
 
 
 @dataclass
@@ -31,8 +31,7 @@ def outlook(config: DictConfig) -> Outlook:
 
     Whatever it raises becomes a problem: a configuration that cannot be built costs seconds, not hours.
     """
-    alone = OmegaConf.merge(config, {"task": {"worker": 0}}) if "worker" in config.task else config
-    key = freeze(alone).hash  # workers that share a task have the same before them
+    key = task_hash(config)  # workers that share a task have the same before them
     if key not in _asked:
         _asked[key] = _ask(config)
     return _asked[key]

@@ -36,12 +36,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """All points of a command line, its overrides for Hydra, their directory, and whether they run on this machine."""
+    """All points of a command line, its overrides for Hydra, their directory, whether a launcher of ours starts them
+    (then what they print is elsewhere) and whether they run on this machine.
+    """
 
     points: list[Point]
     lines: list[str]
     directory: Path
     multirun: bool
+    away: bool
     local: bool
 
 
@@ -73,7 +76,8 @@ def preflight(hydra: Hydra, lines: list[str], multirun: bool) -> Plan:
     problems += _collisions(points)
     if problems:
         raise ConfigProblems(problems)
-    return Plan(points, lines, directory, multirun, launchers.is_local(master.hydra.launcher))
+    launcher = master.hydra.launcher
+    return Plan(points, lines, directory, multirun, launchers.is_ours(launcher), launchers.is_local(launcher))
 
 
 def _expand(

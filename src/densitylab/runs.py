@@ -154,6 +154,7 @@ def main() -> int:
         return 2
     for number in STOPS:
         signal.signal(number, _stop_once)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # what Ray starts is deaf to Ctrl-C
     if LEASHED in os.environ:
         threading.Thread(target=_end_with_starter, daemon=True).start()
     try:

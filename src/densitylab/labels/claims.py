@@ -14,7 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import IO
@@ -30,8 +30,7 @@ def claim(file: Path, command: str = "") -> Iterator[int | None]:
 
     Gives None if another process has it, else how many processes of ``command`` were lost while they had it.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+") as handle:
+    with _open(file) as handle:
         owners = _lock(file, handle)
         if owners is None:
             yield None
@@ -41,7 +40,7 @@ def claim(file: Path, command: str = "") -> Iterator[int | None]:
             try:
                 yield sum(line.split()[2:] == command.split() for line in owners)
             finally:
-                file.unlink(missing_ok=True)
+                _remove(file)
 
 
 @contextmanager
@@ -53,6 +52,21 @@ def claim_in_turn(file: Path) -> Iterator[None]:
                 yield
                 return
         time.sleep(_GLANCE_S)
+
+
+def _open(file: Path) -> IO[str]:
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return file.open("a+")
+        except FileNotFoundError:  # the last claim has just gone, and the folder with it
+            continue
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    with suppress(OSError):  # other claims are in the folder
+        file.parent.rmdir()
 
 
 def _lock(file: Path, handle: IO[str]) -> list[str] | None:

@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from densitylab.keys import STORE
+from densitylab.labels.claims import claim_in_turn
 from densitylab.labels.record_file import (
     Record,
     StoreError,
@@ -32,7 +33,6 @@ from densitylab.labels.record_file import (
     write_file,
     write_records,
 )
-from densitylab.lock import exclusive
 
 Kind = Literal["calculation", "fit", "prior"]
 _SUFFIX = ".safetensors"
@@ -118,11 +118,11 @@ class Store:
     def pack(self, name: str) -> Path:
         """Move all loose records into one new shard, ``shards/<name>.safetensors``. A shard is never rewritten."""
         shard = self.path / "shards" / f"{name}{_SUFFIX}"
-        if shard.exists():
-            raise StoreError(f"{shard} exists, and a shard is never rewritten; choose another name")
-        if not any(self._loose()):
+        if not any(self._loose()) and not shard.exists():
             raise StoreError(f"{self.path} has no loose records to pack")
-        with exclusive(self.path, wait=True):  # one process packs at a time; others may add records meanwhile
+        with claim_in_turn(self.path / "claims" / "pack"):  # others may add records meanwhile
+            if shard.exists():
+                raise StoreError(f"{shard} exists, and a shard is never rewritten; choose another name")
             loose = list(self._loose())
             write_records(shard, {f"{kind}/{key}": self.get(kind, key) for kind, key in loose})
             for kind, key in loose:

@@ -1,6 +1,6 @@
 """Launchers: Hydra's ``hydra/launcher=…`` over joblib, submitit and Ray, and tasks that their workers share.
 
-Hydra's own plugins for these are of 2022 and clash with what the libraries need today (docs/decisions/0008-launchers.md).
+Hydra's own plugins for these are of 2022 and clash with today's libraries (docs/decisions/0008-launchers.md).
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ LAUNCHERS: dict[str, type[ParallelLauncher]] = {
     f"{HOME}.Ray": RayLauncher,
     f"{HOME}.Submitit": SubmititLauncher,
 }
+
+
+def is_ours(node: DictConfig) -> bool:
+    """Whether a launcher is one of these."""
+    return node["_target_"] in LAUNCHERS
 
 
 def is_local(node: DictConfig) -> bool:
@@ -55,7 +60,7 @@ def shared(master: DictConfig, chosen: set[str], multirun: bool) -> list[str]:
     a sweep of one point, in the directory that it has without a launcher. ``chosen`` are the keys that the user sets.
     """
     launcher, task = master.hydra.launcher, master.task
-    if launcher["_target_"] not in LAUNCHERS:
+    if not is_ours(launcher):
         return []
     divided = "worker" in task and "task.worker" not in chosen and launcher.workers > 1
     lines = [f"task.worker=range({launcher.workers})"] if divided else []
@@ -64,4 +69,4 @@ def shared(master: DictConfig, chosen: set[str], multirun: bool) -> list[str]:
     return [*lines, "hydra.sweep.subdir=" + ("worker_${task.worker}" if divided else ".")]
 
 
-__all__ = ["LAUNCHERS", "check", "is_local", "shared"]
+__all__ = ["LAUNCHERS", "check", "is_local", "is_ours", "shared"]

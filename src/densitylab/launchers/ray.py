@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from densitylab.errors import sentence
 from densitylab.launchers.base import ParallelLauncher
 from densitylab.launchers.worker import Work, work
 
+_PATIENCE_S = 120  # for runs that have been told to stop
 _STORE_BYTES = 10**8  # of shared memory, about Ray's least: exit codes are all that goes through it
 
 
@@ -52,7 +54,7 @@ class RayLauncher(ParallelLauncher):
 
         with _connected(self.address, self.workers * self.cpus):
             wanted = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_retries": self.retries, **self.options}
-            remote = ray.remote(**wanted)(work)
+            remote = ray.remote(**wanted)(interruptible_work)
             waiting = {remote.remote(task): index for index, task in enumerate(works)}
             try:
                 while waiting:
@@ -62,7 +64,13 @@ class RayLauncher(ParallelLauncher):
                 for reference in waiting:
                     ray.cancel(reference)
                 if waiting:
-                    ray.wait(list(waiting), num_returns=len(waiting))
+                    ray.wait(list(waiting), num_returns=len(waiting), timeout=_PATIENCE_S)
+
+
+def interruptible_work(task: Work) -> int:
+    """Work that ``ray.cancel`` can interrupt: it acts as Ctrl-C does, which may be ignored where Ray was started."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return work(task)
 
 
 @contextmanager
@@ -72,7 +80,7 @@ def _connected(address: str | None, cpus: int) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
     stop = signal.getsignal(signal.SIGTERM)
-    ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else here))
+    ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else here))
     signal.signal(signal.SIGTERM, stop)  # Ray has set one of its own
     try:
         yield

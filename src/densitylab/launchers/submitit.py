@@ -22,7 +22,7 @@ class SubmititLauncher(ParallelLauncher):
 
     Attributes
     ----------
-    cluster: slurm; ``local`` and ``debug`` try it out on this machine (``debug``: one after the other, in this process).
+    cluster: slurm; ``local`` tries it out on this machine, all jobs at once.
     timeout_min: minutes that a job may take.
     mem_gb: memory of a job; None leaves it to SLURM.
     gpus: GPUs of a job.
@@ -36,7 +36,7 @@ class SubmititLauncher(ParallelLauncher):
         workers: int,
         cpus: int = 1,
         retries: int = 2,
-        cluster: Literal["slurm", "local", "debug"] = "slurm",
+        cluster: Literal["slurm", "local"] = "slurm",
         timeout_min: int = 240,
         mem_gb: float | int | None = None,
         gpus: int = 0,
@@ -57,7 +57,7 @@ class SubmititLauncher(ParallelLauncher):
     def problems(cls, node: DictConfig) -> Iterator[str]:
         """No SLURM."""
         if node.cluster == "slurm" and shutil.which("sbatch") is None:
-            yield "hydra/launcher=submitit: there is no SLURM here (no sbatch); hydra.launcher.cluster=local tries it out"
+            yield "hydra.launcher: there is no SLURM here (no sbatch); hydra.launcher.cluster=local tries it out"
 
     def execute(self, works: Sequence[Work]) -> Iterator[tuple[int, int | str]]:
         """See :meth:`ParallelLauncher.execute`."""
