@@ -106,7 +106,7 @@ def measure(structures: list[Atoms], level: Level, repeats: int) -> np.ndarray:
         store = Store(Path(folder) / "prior")
         symbols = {symbol for atoms in structures for symbol in atoms.symbols}
         once, _ = seconds(lambda: superposed_atoms(symbols, level, store))
-        print(f"once per store: {once:.1f} s for the atoms of the prior")
+        print(f"once per store: {once:.1f} s for the atoms of the prior", flush=True)
         prior = superposed_atoms(symbols, level, store)
         for repeat in range(repeats):
             for index, atoms in enumerate(structures):

@@ -15,7 +15,7 @@ from densitylab.build import build
 from densitylab.config import CONFIG_NAME
 from densitylab.errors import ConfigError, ConfigProblems, report
 from densitylab.lock import is_main_rank, several_ranks
-from densitylab.outlook import Outlook, outlook
+from densitylab.outlook import outlooks
 from densitylab.preflight import Plan, Point, merge
 from densitylab.process import (
     follow,
@@ -33,12 +33,14 @@ from densitylab.runs import Run
 def show(plan: Plan) -> int:
     """Print every point with its state and its outlook: what ``plan=true`` does. Nothing is computed or written."""
     print(f"{len(plan.points)} run{'s' * (len(plan.points) > 1)} in {plan.directory}")
-    for point in plan.points:
-        state = point.run.state(point.frozen)
+    states = [point.run.state(point.frozen) for point in plan.points]
+    ahead = iter(outlooks([p.config for p, state in zip(plan.points, states, strict=True) if state != "finished"]))
+    for point, state in zip(plan.points, states, strict=True):
         print(f"  {state:<11}  {point.run.path}  {point.label}".rstrip())
-        ahead = outlook(point.config) if state != "finished" else Outlook()
-        for line in (*ahead.facts, *(f"cannot start: {problem}" for problem in (*ahead.problems, *ahead.here))):
-            print(f"{'':15}{line}")
+        if state != "finished":
+            found = next(ahead)
+            for line in (*found.facts, *(f"cannot start: {problem}" for problem in (*found.problems, *found.here))):
+                print(f"{'':15}{line}")
     return 0
 
 
@@ -83,7 +85,7 @@ def run_point(config: DictConfig) -> str:
 def _require_buildable(plan: Plan) -> None:
     """Every model and optimiser of all points, before hours of the first one."""
     points = [point for point in plan.points if point.run.state(point.frozen) != "finished"]
-    found = [outlook(point.config) for point in points]
+    found = outlooks([point.config for point in points])
     own = [ahead.problems + (ahead.here if plan.local else []) for ahead in found]
     problems = merge([], [point.label for point in points], own)
     if problems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from omegaconf import DictConfig
@@ -26,21 +26,21 @@ class Outlook:
     here: list[str] = field(default_factory=list)
 
 
+def outlooks(configs: Sequence[DictConfig]) -> list[Outlook]:
+    """Ask the task of each configuration; those that share a task have the same before them, and are asked once."""
+    hashes = [task_hash(config) for config in configs]
+    asked: dict[str, Outlook] = {}
+    for config, key in zip(configs, hashes, strict=True):
+        if key not in asked:
+            asked[key] = outlook(config)
+    return [asked[key] for key in hashes]
+
+
 def outlook(config: DictConfig) -> Outlook:
     """Ask the task: it builds its model and optimiser and looks for its data, and computes nothing.
 
     Whatever it raises becomes a problem: a configuration that cannot be built costs seconds, not hours.
     """
-    key = task_hash(config)  # workers that share a task have the same before them
-    if key not in _asked:
-        _asked[key] = _ask(config)
-    return _asked[key]
-
-
-_asked: dict[str, Outlook] = {}
-
-
-def _ask(config: DictConfig) -> Outlook:
     task = resolve(config.task["_target_"])
     ask: Callable[[DictConfig], Outlook] = getattr(sys.modules[task.__module__], "outlook", _unknown)
     try:

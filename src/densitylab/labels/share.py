@@ -60,6 +60,7 @@ def _settle(atoms: Atoms, source: LabelSource, command: str) -> Outcome | None:
     try:
         if known := _known(key, atoms, source, command):
             return known
+        source.store.check_writable()
         with claim(source.store.path / "claims" / key, command) as lost:
             if lost is None:
                 return None

@@ -113,8 +113,8 @@ class LabelSource:
         """Basis and prior of one structure's elements, made once: reading them again takes longer than a small fit."""
         symbols = frozenset(atoms.symbols)
         if symbols not in self._made:
-            prior = self.make_prior(symbols=set(symbols), level=self.level, store=self.store)
-            self._made[symbols] = self.make_basis(elements=set(symbols)), prior
+            basis = self.make_basis(elements=set(symbols))  # first: it costs nothing to find an element missing here
+            self._made[symbols] = basis, self.make_prior(symbols=set(symbols), level=self.level, store=self.store)
         return self._made[symbols]
 
     @cached_property
