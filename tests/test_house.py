@@ -46,7 +46,7 @@ FACTORS = {
     "atomic time in fs": 0.02418884,
 }
 FOREIGN_UNITS = ("ase.units", "scipy.constants", "pyscf.data.nist")
-PICKLES = ("pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve")
+PICKLES = ("pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib.load", "joblib.dump", "shelve")
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -148,6 +148,8 @@ def test_no_pickles():
     for path in PYTHON:
         for call, function in calls(path):
             torch_reads = function == "torch.load" or function.endswith(".load_from_checkpoint")
+            if function in PICKLES:  # import joblib; joblib.load(…)
+                found.append(f"{name(path)}:{call.lineno} {function}")
             if torch_reads and keyword(call, "weights_only") is not True:
                 found.append(f"{name(path)}:{call.lineno} {function} without weights_only=True")
             if keyword(call, "allow_pickle"):

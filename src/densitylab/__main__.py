@@ -30,7 +30,7 @@ def main() -> int:
             plan = preflight(hydra, args.overrides, args.multirun)
             if plan.points[0].config.plan:
                 return show(plan)
-            return launch(hydra, plan, args.overrides)
+            return launch(hydra, plan)
     except KeyboardInterrupt:
         print(f"\ninterrupted; {resume_hint(plan)}", file=sys.stderr)
         return 130

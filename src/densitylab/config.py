@@ -89,6 +89,11 @@ def verb(target: str) -> str:
     return target.rsplit(".", 1)[-1]
 
 
+def cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def register_resolvers() -> None:
     """Make the resolvers of ``conf/`` known to OmegaConf; calling it again does no harm."""
     # Hydra's own ${now:} is evaluated anew by every composition, so the check before the run and the run
@@ -96,5 +101,6 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("started", STARTED.strftime, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("shipped", lambda folder: str(shipped(folder)), replace=True)
     OmegaConf.register_new_resolver("catalogue", catalogue, replace=True)
+    OmegaConf.register_new_resolver("cores", cores, replace=True)
     OmegaConf.register_new_resolver("slug", slug, replace=True)
     OmegaConf.register_new_resolver("verb", verb, replace=True)

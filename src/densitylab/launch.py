@@ -15,26 +15,36 @@ from densitylab.build import build
 from densitylab.config import CONFIG_NAME
 from densitylab.errors import ConfigError, ConfigProblems, report
 from densitylab.lock import is_main_rank, several_ranks
-from densitylab.outlook import Outlook, outlook
+from densitylab.outlook import outlooks
 from densitylab.preflight import Plan, Point, merge
-from densitylab.process import follow, record_violent_end, run_in_process
-from densitylab.record import Frozen, freeze, named_by_time
+from densitylab.process import (
+    follow,
+    name_command,
+    open_run,
+    record_violent_end,
+    refuse_changes,
+    run_in_process,
+)
+from densitylab.record import freeze, named_by_time, task_hash
+from densitylab.report.table import print_metrics
 from densitylab.runs import Run
 
 
 def show(plan: Plan) -> int:
     """Print every point with its state and its outlook: what ``plan=true`` does. Nothing is computed or written."""
     print(f"{len(plan.points)} run{'s' * (len(plan.points) > 1)} in {plan.directory}")
-    for point in plan.points:
-        state = point.run.state(point.frozen)
+    states = [point.run.state(point.frozen) for point in plan.points]
+    ahead = iter(outlooks([p.config for p, state in zip(plan.points, states, strict=True) if state != "finished"]))
+    for point, state in zip(plan.points, states, strict=True):
         print(f"  {state:<11}  {point.run.path}  {point.label}".rstrip())
-        ahead = outlook(point.config) if state != "finished" else Outlook()
-        for line in (*ahead.facts, *(f"cannot start: {problem}" for problem in (*ahead.problems, *ahead.here))):
-            print(f"{'':15}{line}")
+        if state != "finished":
+            found = next(ahead)
+            for line in (*found.facts, *(f"cannot start: {problem}" for problem in (*found.problems, *found.here))):
+                print(f"{'':15}{line}")
     return 0
 
 
-def launch(hydra: Hydra, plan: Plan, lines: list[str]) -> int:
+def launch(hydra: Hydra, plan: Plan) -> int:
     """Run what is not finished, then the report; returns the exit code.
 
     Raises:
@@ -47,9 +57,10 @@ def launch(hydra: Hydra, plan: Plan, lines: list[str]) -> int:
     refuse_changes([(point.run, point.frozen) for point in plan.points])
     _require_buildable(plan)
     _require_writable(plan.directory)
+    name_command()
     start = hydra.multirun if plan.multirun else hydra.run
     mode = f"hydra.mode={'MULTIRUN' if plan.multirun else 'RUN'}"
-    start(config_name=CONFIG_NAME, task_function=run_point, overrides=[*lines, mode])
+    start(config_name=CONFIG_NAME, task_function=run_point, overrides=[*plan.lines, mode])
     return _conclude(plan) if is_main_rank() else 0
 
 
@@ -63,38 +74,18 @@ def run_point(config: DictConfig) -> str:
         frozen = freeze(config)
         if not is_main_rank():
             return follow(run, frozen)
-        refuse_changes([(run, frozen)])
-        if run.state(frozen) == "finished":
-            print(f"finished before: {_short(run.path)}", flush=True)
-            return "finished"
-        print(f"running: {_short(run.path)}", flush=True)
-        run.prepare(frozen)
-        record_violent_end(run, run_in_process(run))
+        if open_run(run, frozen):
+            record_violent_end(run, run_in_process(run))
         return run.state(frozen)
     except (ConfigError, OSError) as error:
         report(error)
         return "failed"
 
 
-def refuse_changes(runs: list[tuple[Run, Frozen]]) -> None:
-    """Raise a ConfigError when directories are in use, or (with the difference) belong to other configurations."""
-    running = [run for run, frozen in runs if run.state(frozen) == "running"]
-    if running and is_main_rank():  # the others join it
-        raise ConfigError(f"another process is working in {running[0].path}; wait for it, or choose another name=…")
-    changed = [(run, frozen) for run, frozen in runs if run.state(frozen) == "changed"]
-    if changed:
-        run, frozen = changed[0]
-        others = f" (and {len(changed) - 1} more like it)" if len(changed) > 1 else ""
-        raise ConfigError(
-            f"{run.path} holds a run with another configuration{others}:\n{run.diff(frozen)}\n"
-            "Give this one another name (name=…), or remove the directory to run it anew."
-        )
-
-
 def _require_buildable(plan: Plan) -> None:
     """Every model and optimiser of all points, before hours of the first one."""
     points = [point for point in plan.points if point.run.state(point.frozen) != "finished"]
-    found = [outlook(point.config) for point in points]
+    found = outlooks([point.config for point in points])
     own = [ahead.problems + (ahead.here if plan.local else []) for ahead in found]
     problems = merge([], [point.label for point in points], own)
     if problems:
@@ -114,12 +105,29 @@ def _require_writable(directory: Path) -> None:
 def _conclude(plan: Plan) -> int:
     """The report over whatever there is, then the failures."""
     failed = [point for point in plan.points if point.run.state(point.frozen) != "finished"]
+    _print_result(plan)
     reported = _report(plan.points[0].config.report, plan.directory)
     if failed:
         print(f"{len(failed)} of {len(plan.points)} runs failed:", file=sys.stderr)
-    for point in failed:
-        print(f"  {point.run.path}: {_reason(point)}", file=sys.stderr, flush=True)
+    for reason, (first, *others) in _by_reason(failed).items():
+        more = f" and {len(others)} more" if others else ""
+        print(f"  {first.run.path}{more}: {reason}", file=sys.stderr, flush=True)
     return 0 if reported and not failed else 1
+
+
+def _print_result(plan: Plan) -> None:
+    """What workers found, if they have all done the same: nobody has seen their output."""
+    finished = [point for point in plan.points if point.run.state(point.frozen) == "finished"]
+    if plan.away and finished and len({task_hash(point.config) for point in plan.points}) == 1:
+        print_metrics((finished[0].run.results() or {})["metrics"])
+
+
+def _by_reason(failed: list[Point]) -> dict[str, list[Point]]:
+    """Those that failed together, together: what workers share, for example."""
+    reasons: dict[str, list[Point]] = {}
+    for point in failed:
+        reasons.setdefault(_reason(point), []).append(point)
+    return reasons
 
 
 def _report(node: Any, directory: Path) -> bool:
@@ -134,7 +142,3 @@ def _report(node: Any, directory: Path) -> bool:
 
 def _reason(point: Point) -> str:
     return str((point.run.results() or {}).get("error") or "no result")
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from omegaconf import DictConfig
 
 from densitylab.build import resolve
 from densitylab.errors import sentence
+from densitylab.record import task_hash
 
 
 @dataclass
@@ -23,6 +24,16 @@ class Outlook:
     facts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     here: list[str] = field(default_factory=list)
+
+
+def outlooks(configs: Sequence[DictConfig]) -> list[Outlook]:
+    """Ask the task of each configuration; those that share a task have the same before them, and are asked once."""
+    hashes = [task_hash(config) for config in configs]
+    asked: dict[str, Outlook] = {}
+    for config, key in zip(configs, hashes, strict=True):
+        if key not in asked:
+            asked[key] = outlook(config)
+    return [asked[key] for key in hashes]
 
 
 def outlook(config: DictConfig) -> Outlook:

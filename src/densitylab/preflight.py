@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from densitylab import validate
+from densitylab import launchers, validate
 from densitylab.config import CONFIG_NAME
 from densitylab.errors import ConfigProblems, sentence
 from densitylab.overrides import Composer
@@ -37,11 +36,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """All points of a command line, the directory that holds them, and whether they run on this machine."""
+    """All points of a command line, its overrides for Hydra, their directory, whether a launcher of ours starts them
+    (then what they print is elsewhere) and whether they run on this machine.
+    """
 
     points: list[Point]
+    lines: list[str]
     directory: Path
     multirun: bool
+    away: bool
     local: bool
 
 
@@ -58,6 +61,10 @@ def preflight(hydra: Hydra, lines: list[str], multirun: bool) -> Plan:
         master = composer.compose(overrides, RunMode.MULTIRUN, problems)
         HydraConfig.instance().set_config(master)
         multirun = multirun or master.hydra.mode == RunMode.MULTIRUN
+        problems += launchers.check(master.hydra.launcher)
+        added = launchers.shared(master, {o.key_or_group for o in overrides}, multirun)
+        lines, multirun = [*lines, *added], multirun or bool(added)
+        overrides += composer.parse(added, problems)
         directory = Path(master.hydra.sweep.dir if multirun else master.hydra.run.dir)
         sets = _expand(composer, master, overrides, multirun, problems)
     except (HydraException, OmegaConfBaseException) as error:
@@ -69,8 +76,8 @@ def preflight(hydra: Hydra, lines: list[str], multirun: bool) -> Plan:
     problems += _collisions(points)
     if problems:
         raise ConfigProblems(problems)
-    local = str(master.hydra.launcher["_target_"]).endswith(f".{BasicLauncher.__name__}")
-    return Plan(points, directory, multirun, local)
+    launcher = master.hydra.launcher
+    return Plan(points, lines, directory, multirun, launchers.is_ours(launcher), launchers.is_local(launcher))
 
 
 def _expand(

@@ -10,7 +10,7 @@ import json
 import platform
 import subprocess
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -40,6 +40,12 @@ def freeze(config: DictConfig) -> Frozen:
         portable.paths = {key: f"<{key}>" for key in config.paths}
     essence = json.dumps(essentials(portable), sort_keys=True, default=str)
     return Frozen(OmegaConf.to_yaml(config, resolve=True), hashlib.sha256(essence.encode()).hexdigest()[:16])
+
+
+def task_hash(config: DictConfig) -> str:
+    """The hash of a configuration, the same for all processes that share its task."""
+    shared = OmegaConf.merge(config, {"task": {"worker": 0}}) if "worker" in config.task else config
+    return freeze(cast(DictConfig, shared)).hash
 
 
 def essentials(config: DictConfig) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from contextlib import nullcontext
@@ -30,6 +32,8 @@ from densitylab.record import Frozen, essentials, metadata
 
 METRIC_KEYS = {"name", "value", "unit", "split", "group"}
 INTERRUPTED = 130  # what shells return for Ctrl-C
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # the last: SLURM, some time before a job's time is up
+LEASHED = "DENSITYLAB_LEASHED"  # environment variable: the standard input ends with the process that started this one
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,16 @@ def _checked(metrics: Any) -> list[dict[str, Any]]:
 
 
 def _stop_once(signum: int, frame: FrameType | None) -> None:
-    """SIGTERM is a Ctrl-C. The terminal and our parent may both send one: the second must not cut the end."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Each of these is a Ctrl-C. The terminal and our parent may both send one: the second must not cut the end."""
+    for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _end_with_starter() -> None:
+    """Die, and let go of all locks, when the process that watches over this one is gone: it may be started anew."""
+    os.read(sys.stdin.fileno(), 1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main() -> int:
@@ -142,8 +152,11 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -m densitylab.runs DIR   (a directory densitylab has prepared)", file=sys.stderr)
         return 2
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPS:
         signal.signal(number, _stop_once)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # what Ray starts is deaf to Ctrl-C
+    if LEASHED in os.environ:
+        threading.Thread(target=_end_with_starter, daemon=True).start()
     try:
         run = Run(Path(sys.argv[1]))
         with exclusive(run.path) if is_main_rank() else nullcontext():

@@ -31,9 +31,9 @@ class Parameter(NamedTuple):
 
 def check(config: dict[str, Any]) -> Iterator[str]:
     """All problems of a resolved configuration, each opening with its dotted path."""
-    yield from _check_call(Config, config, "", 0)
+    yield from check_call(Config, config, "")
     if isinstance(config.get("paths"), dict):
-        yield from _check_call(Paths, config["paths"], "paths", 0)
+        yield from check_call(Paths, config["paths"], "paths")
     for key, value in config.items():
         yield from _check_node(value, key, SUPPLIED.get(key, 0))
 
@@ -51,14 +51,14 @@ def _check_node(node: Any, path: str, supplied: int = 0) -> Iterator[str]:
         except (ConfigError, TypeError) as error:  # TypeError: a list or dict, which no cache can look up
             yield f"{path}._target_: {error}"
         else:
-            yield from _check_call(target, node, path, supplied)
+            yield from check_call(target, node, path, supplied)
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, child in children:
         yield from _check_node(child, f"{path}.{key}")
 
 
-def _check_call(target: Callable[..., Any], node: dict[str, Any], path: str, supplied: int) -> Iterator[str]:
-    """Problems of one call, not of the nodes inside it."""
+def check_call(target: Callable[..., Any], node: dict[str, Any], path: str, supplied: int = 0) -> Iterator[str]:
+    """Problems of one call, not of the nodes inside it; the caller supplies its first arguments."""
     parameters, extra = takes(target, supplied)
     dot = f"{path}." if path else ""
     for key, value in node.items():

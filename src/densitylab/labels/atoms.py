@@ -15,6 +15,7 @@ from ase.data import atomic_numbers, ground_state_magnetic_moments
 from densitylab.density import GaussianBasis, Prior, from_basis_set_exchange
 from densitylab.density.shells import norm
 from densitylab.keys import fingerprint
+from densitylab.labels.claims import claim_in_turn
 from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.level import LabelError, Level, molecule
 from densitylab.labels.scf import calculate
@@ -92,8 +93,11 @@ def _stored(
     key = fingerprint(identity)
     if not store.has("prior", key):
         store.check_writable()
-        exponents, coefficients = make(symbol, level)
-        store.put("prior", key, {"exponents": exponents, "coefficients": coefficients}, {"identity": identity})
+        with claim_in_turn(store.path / "claims" / key):
+            if not store.has("prior", key):  # another process may have been faster
+                exponents, coefficients = make(symbol, level)
+                arrays = {"exponents": exponents, "coefficients": coefficients}
+                store.put("prior", key, arrays, {"identity": identity})
     arrays = store.get("prior", key).arrays
     return tuple(zip(arrays["exponents"].tolist(), arrays["coefficients"].tolist(), strict=True))
 

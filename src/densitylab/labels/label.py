@@ -12,6 +12,7 @@ from densitylab.density import GaussianBasis, Prior
 from densitylab.files import write_atomically
 from densitylab.keys import fingerprint
 from densitylab.labels.calculation import calculation_key
+from densitylab.labels.claims import claim_in_turn
 from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.level import Level
 from densitylab.labels.records import load_calculation, save_calculation, save_fit
@@ -31,7 +32,9 @@ def stored_structures(store: Store, recipe: Mapping[str, Any], make: Callable[[]
         return make()
     if not file.is_file():
         store.check_writable()
-        write_atomically(file, extended_xyz(make()))
+        with claim_in_turn(store.path / "claims" / file.stem):
+            if not file.is_file():  # another process may have been faster
+                write_atomically(file, extended_xyz(make()))
     return from_files(str(file))
 
 

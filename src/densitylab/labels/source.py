@@ -11,6 +11,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from densitylab.density import GaussianBasis, Prior
+from densitylab.labels.calculation import calculation_key
 from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.label import label
 from densitylab.labels.level import LabelError, Level
@@ -61,10 +62,21 @@ class LabelSource:
         StructureError, LabelError, BasisError
             Why there is no label.
         """
-        symbols = set(atoms.symbols)
-        basis = self.make_basis(elements=symbols)
-        prior = self.make_prior(symbols=symbols, level=self.level, store=self.store)
-        return label(atoms, self.store, self.level, basis, prior, self.fit, self.licence, self.engine)
+        return label(atoms, self.store, self.level, *self._of_elements(atoms), self.fit, self.licence, self.engine)
+
+    def find(self, atoms: Atoms) -> str | None:
+        """Key of the fit of a structure, if calculation and fit are in the store.
+
+        Raises
+        ------
+        LabelError, BasisError
+            If basis or prior cannot be made.
+        """
+        key = calculation_key(atoms, self.level)
+        if not self.store.has("calculation", key):
+            return None
+        fit = self.fit.key(key, set(atoms.symbols), *self._of_elements(atoms))
+        return fit if self.store.has("fit", fit) else None
 
     def infos(self) -> dict[str, dict[str, Any]]:
         """Key → ``Atoms.info`` (group, size, charge …) of every calculation at this level, sorted by key."""
@@ -99,6 +111,18 @@ class LabelSource:
 
     def _fit_key(self, key: str) -> str:
         return self.fit.key(key, set(self.store.meta("calculation", key)["elements"]), self.basis, self.prior)
+
+    def _of_elements(self, atoms: Atoms) -> tuple[GaussianBasis, Prior]:
+        """Basis and prior of one structure's elements, made once: reading them again takes longer than a small fit."""
+        symbols = frozenset(atoms.symbols)
+        if symbols not in self._made:
+            basis = self.make_basis(elements=set(symbols))  # first: it costs nothing to find an element missing here
+            self._made[symbols] = basis, self.make_prior(symbols=set(symbols), level=self.level, store=self.store)
+        return self._made[symbols]
+
+    @cached_property
+    def _made(self) -> dict[frozenset[str], tuple[GaussianBasis, Prior]]:
+        return {}
 
     @cached_property
     def _symbols(self) -> set[str]:

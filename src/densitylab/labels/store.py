@@ -4,6 +4,7 @@
     <store>/fit/<key>.safetensors             calculation, basis, prior, constraints → coefficients, residuals
     <store>/prior/<key>.safetensors           one spherical atom at a level
     <store>/failure/<key>.json                what could not be labelled, and why
+    <store>/claims/<name>                     who works on what at the moment (claims.py)
     <store>/structures/<name>.extxyz          structures as they were made (never made twice)
     <store>/shards/<name>.safetensors         many records in one file, for shipping
 
@@ -15,13 +16,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from densitylab.keys import STORE
+from densitylab.labels.claims import claim_in_turn
 from densitylab.labels.record_file import (
     Record,
     StoreError,
@@ -34,6 +36,7 @@ from densitylab.labels.record_file import (
 
 Kind = Literal["calculation", "fit", "prior"]
 _SUFFIX = ".safetensors"
+_T = TypeVar("_T")
 
 
 class Store:
@@ -51,12 +54,15 @@ class Store:
         if self.path.exists() and not self.path.is_dir():
             raise StoreError(f"{self.path} is not a folder")
         self._packed: dict[tuple[str, str], tuple[Path, dict[str, Any]]] = {}
-        for shard in sorted(self.path.glob(f"shards/*{_SUFFIX}")):
-            self._enter(shard)
+        self._shards: set[Path] = set()
+        self._enter_shards()
 
     def has(self, kind: Kind, key: str) -> bool:
-        """Whether a record is there, loose or packed."""
-        return (kind, key) in self._packed or self._file(kind, key).is_file()
+        """Whether a record is there, loose or packed (by another process meanwhile, too)."""
+        if (kind, key) in self._packed or self._file(kind, key).is_file():
+            return True
+        self._enter_shards()
+        return (kind, key) in self._packed
 
     def keys(self, kind: Kind) -> list[str]:
         """Sorted keys of all records of a kind."""
@@ -65,26 +71,11 @@ class Store:
 
     def meta(self, kind: Kind, key: str) -> dict[str, Any]:
         """The plain part of a record, without reading its arrays."""
-        if (kind, key) in self._packed:
-            return self._packed[kind, key][1]
-        file = self._existing(kind, key)
-        records: dict[str, Any] = read_header(file)["records"]
-        if f"{kind}/{key}" not in records:
-            raise StoreError(f"{file} holds another record ({', '.join(records)}); was it renamed?")
-        return records[f"{kind}/{key}"]
+        return self._read(kind, key, self._meta)
 
     def get(self, kind: Kind, key: str) -> Record:
         """Read a record. Raises ``KeyError`` if there is none, :class:`StoreError` if its file is damaged."""
-        packed = self._packed.get((kind, key))
-        file = packed[0] if packed else self._existing(kind, key)
-        meta = self.meta(kind, key)  # first: it knows a newer schema, which may well have other arrays
-        names = [f"{kind}/{key}/{array}" for array in STORE[kind]]
-        try:
-            with open_arrays(file) as handle:
-                arrays = {name.rsplit("/")[-1]: handle.get_tensor(name) for name in names}
-        except Exception as error:  # safetensors has one untyped exception for every damage
-            raise StoreError(f"{file}: damaged record {kind}/{key} ({error})") from None
-        return Record(arrays, meta)
+        return self._read(kind, key, self._record)
 
     def put(self, kind: Kind, key: str, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
         """Add a record; it is there in full when this returns. Raises :class:`StoreError` if it cannot be written."""
@@ -113,7 +104,12 @@ class Store:
     def clear_failure(self, key: str) -> None:
         """Forget a failure, after a success."""
         if self._failure(key).exists():  # a store that is only read has none to forget
-            self._failure(key).unlink()
+            self._failure(key).unlink(missing_ok=True)
+
+    def failure(self, key: str) -> dict[str, Any] | None:
+        """Why there is no label of the structure with this calculation key, if that was recorded."""
+        file = self._failure(key)
+        return read_json(file) if file.exists() else None
 
     def failures(self) -> dict[str, dict[str, Any]]:
         """Key → reason of what failed."""
@@ -122,19 +118,54 @@ class Store:
     def pack(self, name: str) -> Path:
         """Move all loose records into one new shard, ``shards/<name>.safetensors``. A shard is never rewritten."""
         shard = self.path / "shards" / f"{name}{_SUFFIX}"
-        if shard.exists():
-            raise StoreError(f"{shard} exists, and a shard is never rewritten; choose another name")
-        loose = list(self._loose())
-        if not loose:
+        if not any(self._loose()) and not shard.exists():
             raise StoreError(f"{self.path} has no loose records to pack")
-        write_records(shard, {f"{kind}/{key}": self.get(kind, key) for kind, key in loose})
-        for kind, key in loose:
-            self._file(kind, key).unlink()
-        self._enter(shard)
+        with claim_in_turn(self.path / "claims" / "pack"):  # others may add records meanwhile
+            if shard.exists():
+                raise StoreError(f"{shard} exists, and a shard is never rewritten; choose another name")
+            loose = list(self._loose())
+            write_records(shard, {f"{kind}/{key}": self.get(kind, key) for kind, key in loose})
+            for kind, key in loose:
+                self._file(kind, key).unlink()
+        self._enter_shards()
         return shard
 
+    def _read(self, kind: Kind, key: str, read: Callable[[Path, Kind, str], _T]) -> _T:
+        """From the file that holds a record; again from the shard into which another process has packed it just now."""
+        file = self._holding(kind, key)
+        try:
+            return read(file, kind, key)
+        except StoreError:
+            if file.exists():
+                raise
+            return read(self._holding(kind, key), kind, key)
+
+    def _meta(self, file: Path, kind: Kind, key: str) -> dict[str, Any]:
+        if (kind, key) in self._packed:
+            return self._packed[kind, key][1]
+        records: dict[str, Any] = read_header(file)["records"]
+        if f"{kind}/{key}" not in records:
+            raise StoreError(f"{file} holds another record ({', '.join(records)}); was it renamed?")
+        meta: dict[str, Any] = records[f"{kind}/{key}"]
+        return meta
+
+    def _record(self, file: Path, kind: Kind, key: str) -> Record:
+        meta = self._meta(file, kind, key)  # first: it knows a newer schema, which may well have other arrays
+        names = [f"{kind}/{key}/{array}" for array in STORE[kind]]
+        try:
+            with open_arrays(file) as handle:
+                arrays = {name.rsplit("/")[-1]: handle.get_tensor(name) for name in names}
+        except Exception as error:  # safetensors has one untyped exception for every damage
+            raise StoreError(f"{file}: damaged record {kind}/{key} ({error})") from None
+        return Record(arrays, meta)
+
+    def _enter_shards(self) -> None:
+        """Take the records of new shards into the index."""
+        for shard in sorted(set(self.path.glob(f"shards/*{_SUFFIX}")) - self._shards):
+            self._enter(shard)
+
     def _enter(self, shard: Path) -> None:
-        """Take the records of a shard into the index."""
+        self._shards.add(shard)
         for name, meta in read_header(shard)["records"].items():
             kind, key = name.split("/")
             self._packed[kind, key] = (shard, meta)
@@ -150,8 +181,7 @@ class Store:
     def _failure(self, key: str) -> Path:
         return self.path / "failure" / f"{key}.json"
 
-    def _existing(self, kind: Kind, key: str) -> Path:
-        file = self._file(kind, key)
-        if not file.is_file():
+    def _holding(self, kind: Kind, key: str) -> Path:
+        if not self.has(kind, key):
             raise KeyError(f"{self.path} has no {kind} {key}")
-        return file
+        return self._packed[kind, key][0] if (kind, key) in self._packed else self._file(kind, key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from densitylab.build import build
 from densitylab.outlook import Outlook
+from densitylab.process import command_name
 from densitylab.report.table import print_metrics
 from densitylab.tasks.parts import label_source
 
@@ -15,15 +16,19 @@ if TYPE_CHECKING:
     from ase import Atoms
     from omegaconf import DictConfig
 
+    from densitylab.labels.share import Outcome
     from densitylab.labels.source import LabelSource
     from densitylab.runs import Run
 
 
-def label(config: DictConfig, run: Run, store: str = "labels", pack: str | None = None) -> list[dict[str, Any]]:
+def label(
+    config: DictConfig, run: Run, store: str = "labels", pack: str | None = None, worker: int = 0
+) -> list[dict[str, Any]]:
     """Label every structure of ``config.structures``; what is in the store is not made again.
 
     A structure that cannot be labelled is recorded in the store with its reason and does not stop the others.
     ``store`` is the folder of the labels; ``pack`` moves its loose records into the shard of that name at the end.
+    Any number of processes share the work, and each ends when all of it is done: ``worker`` is the number of this one.
 
     Raises
     ------
@@ -31,7 +36,6 @@ def label(config: DictConfig, run: Run, store: str = "labels", pack: str | None 
         At the end, if a structure failed.
     """
     from omegaconf import OmegaConf
-    from tqdm import tqdm
 
     from densitylab.labels import LabelError
     from densitylab.labels.label import stored_structures
@@ -39,15 +43,14 @@ def label(config: DictConfig, run: Run, store: str = "labels", pack: str | None 
     recipe: Any = OmegaConf.to_container(config.structures, resolve=True)
     source = label_source(config, store=store)
     structures = stored_structures(source.store, recipe, lambda: build(config.structures))
-    reasons: list[str] = []
-    with tqdm(structures, desc="labelling", unit="structure") as bar:
-        keys = [_label(atoms, source, reasons) for atoms in bar]
+    outcomes = _label_all(structures, source)
+    reasons = [outcome.reason for outcome in outcomes if not outcome.key]
     if reasons:
-        where = f"{len(reasons)} of {len(keys)} structures have no label, see {source.store.path / 'failure'}"
+        where = f"{len(reasons)} of {len(outcomes)} structures have no label, see {source.store.path / 'failure'}"
         raise LabelError(f"{where}: {'; '.join(sorted(set(reasons)))}")
-    if pack:
+    if pack and worker == 0:
         source.store.pack(pack)
-    metrics = _floors(source, keys)
+    metrics = _floors(source, [outcome.key for outcome in outcomes])
     print_metrics(metrics)
     return metrics
 
@@ -70,20 +73,15 @@ def outlook(config: DictConfig) -> Outlook:
     return Outlook([f"{len(keys)} structures", f"{missing} calculations missing"])
 
 
-def _label(atoms: Atoms, source: LabelSource, reasons: list[str]) -> str:
-    """Key of the fit; without one, the reason goes into the store and the list."""
-    from densitylab.labels import StoreError
-    from densitylab.labels.calculation import calculation_key
+def _label_all(structures: list[Atoms], source: LabelSource) -> list[Outcome]:
+    """In the order of the structures, with a bar of what all processes together have done."""
+    from tqdm import tqdm
 
-    try:
-        return source.label(atoms)
-    except StoreError:
-        raise  # not this structure's fault, and the next one would be computed for nothing
-    except (ValueError, RuntimeError, ArithmeticError) as error:  # ours, and what PySCF raises
-        reasons.append(str(error))
-        reason = {"error": f"{type(error).__name__}: {error}", "formula": atoms.get_chemical_formula()}
-        source.store.put_failure(calculation_key(atoms, source.level), reason | {"group": atoms.info["group"]})
-        return ""
+    from densitylab.labels.share import label_all
+
+    found = label_all(structures, source, command_name())
+    bar = tqdm(found, desc="labelling", total=len(structures), unit="structure")
+    return [outcome for _, outcome in sorted(bar, key=lambda pair: pair[0])]
 
 
 def _floors(source: LabelSource, keys: list[str]) -> list[dict[str, Any]]:
