@@ -13,6 +13,7 @@ from densitylab.density import GaussianBasis, Prior
 from densitylab.files import write_atomically
 from densitylab.keys import fingerprint
 from densitylab.labels.calculation import calculation_key
+from densitylab.labels.checks import check_calculation, require_sound
 from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.level import Level
 from densitylab.labels.records import load_calculation, save_calculation, save_fit
@@ -65,6 +66,7 @@ def label(
     else:
         store.check_writable()
         calculation = calculate(atoms, level, engine)
+        require_sound(check_calculation(calculation))
         save_calculation(store, calculation, licence)
     save_fit(store, fit_key, key, fit_density(calculation, basis, prior, settings), basis, prior, settings)
     store.clear_failure(key)

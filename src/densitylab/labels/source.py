@@ -11,7 +11,9 @@ from ase import Atoms
 from tqdm import tqdm
 
 from densitylab.density import GaussianBasis, Prior
-from densitylab.labels.fit import FitSettings, fit_density
+from densitylab.labels.calculation import Calculation
+from densitylab.labels.convert import subtract_prior
+from densitylab.labels.fit import Fit, FitSettings, fit_density
 from densitylab.labels.label import label
 from densitylab.labels.level import LabelError, Level
 from densitylab.labels.records import Label, load_calculation, load_fit, save_fit
@@ -79,15 +81,20 @@ class LabelSource:
         return [key for key in keys if not self.store.has("fit", self._fit_key(key))]
 
     def complete(self, keys: list[str]) -> None:
-        """Fit what has no fit in this representation yet, from the stored orbitals: no new quantum chemistry."""
+        """Fit what has no fit in this representation yet, from the stored orbitals: no new quantum chemistry.
+
+        Raises
+        ------
+        LabelError
+            If a calculation was imported without orbitals, in another basis.
+        """
         missing = self.unfitted(keys)
         if not missing:
             return
         self.store.check_writable()
         with exclusive(self.store.path, wait=True):  # another process may have been faster
             for key in tqdm(self.unfitted(missing), desc=f"fitting in {self.basis.name}", unit="structure"):
-                calculation = load_calculation(self.store, key)
-                fit = fit_density(calculation, self.basis, self.prior, self.fit)
+                fit = self._new_fit(load_calculation(self.store, key))
                 save_fit(self.store, self._fit_key(key), key, fit, self.basis, self.prior, self.fit)
 
     def load(self, key: str) -> Label:
@@ -96,6 +103,15 @@ class LabelSource:
         if not self.store.has("fit", fit_key):
             raise LabelError(f"{self.store.path} has no fit of {key} in {self.basis.name}; run task=label")
         return Label(load_calculation(self.store, key), load_fit(self.store, fit_key), self.basis, self.prior)
+
+    def _new_fit(self, calculation: Calculation) -> Fit:
+        """From the orbitals, or else from an imported fit of the whole density in the same basis."""
+        if calculation.orbitals.size:
+            return fit_density(calculation, self.basis, self.prior, self.fit)
+        whole = self.fit.key(calculation.key, set(calculation.atoms.symbols), self.basis, Prior.none())
+        if not self.store.has("fit", whole):
+            raise LabelError(f"{calculation.key} was imported without orbitals, and not in the basis {self.basis.name}")
+        return subtract_prior(load_fit(self.store, whole), calculation.atoms, self.basis, self.prior, self.fit)
 
     def _fit_key(self, key: str) -> str:
         return self.fit.key(key, set(self.store.meta("calculation", key)["elements"]), self.basis, self.prior)
