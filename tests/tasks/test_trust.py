@@ -172,6 +172,10 @@ def test_molden_to_fit():
     assert store.meta("calculation", key)["level"]["program"] == "orca"
     assert store.meta("calculation", key)["level"]["basis"] == "cc-pVTZ"
     assert store.meta("fit", fit)["residuals"]["epsilon_floor_percent"] < 5
+    other = ("labels.level.functional=HF", "labels.level.density_fit=false", "labels.level.basis=own")
+    run(*words, *other, "task.path=w.molden", "task.store=texts")  # whatever the file's functions are called
+    run("task=export", *other, "labels.level.program=orca", "task.store=texts", "task.path=w.extxyz")
+    assert len(ase.io.read("w.extxyz")) == 3
     Path("w.molden").write_text("[Molden Format]\n")
     for file, said in {"w.molden": "not readable as molden", "none.molden": "no such file"}.items():
         with pytest.raises(LabelError, match=rf"{file}: {said}"):

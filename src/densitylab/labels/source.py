@@ -123,6 +123,26 @@ class LabelSource:
         return {symbol for _, meta in _at_level(self.store, self.level) for symbol in meta["elements"]}
 
 
+def own_level(store: Store, level: Level) -> Level:
+    """The level with the functions of an import: ``basis=own`` stands for the text that the store has.
+
+    Raises
+    ------
+    LabelError
+        If imports with different functions differ in nothing else.
+    """
+    metas = (store.meta("calculation", key) for key in store.keys("calculation"))
+    levels = {Level(**meta["level"]) for meta in metas if "\n" in meta["level"]["basis"]}
+    alike = {known for known in levels if replace(known, basis=level.basis) == level}
+    if level.basis != "own" or not alike:
+        return level
+    if len(alike) > 1:
+        raise LabelError(
+            f"{store.path} has {len(alike)} sets of own functions at {level}: keep them in stores of their own"
+        )
+    return alike.pop()
+
+
 def _at_level(store: Store, level: Level) -> list[tuple[str, dict[str, Any]]]:
     metas = [(key, store.meta("calculation", key)) for key in store.keys("calculation")]
     return [(key, meta) for key, meta in metas if Level(**meta["level"]) == level]
