@@ -23,6 +23,8 @@ OPTIONS = {
 }
 NEEDS = {
     "task=evaluate": ["task.model=folder"],
+    "task=import": ["task.path=file", "task.program=psi4"],
+    "task=export": ["task.path=file.h5"],
     "trainer=ddp_nodes": ["trainer.num_nodes=2"],
     "structures=files": ["structures.paths=my.xyz"],
 }

@@ -46,6 +46,11 @@ FACTORS = {
     "atomic time in fs": 0.02418884,
 }
 FOREIGN_UNITS = ("ase.units", "scipy.constants", "pyscf.data.nist")
+# One file reads foreign pickles with its own find_class, so that nothing in them runs; one writes them for its tests.
+ONLY_THERE = (
+    ("src/densitylab/labels/importers/unpickle.py", "pickle.Unpickler"),
+    ("tests/labels/published.py", "pickle.dumps"),
+)
 PICKLES = ("pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib.load", "joblib.dump", "shelve")
 
 
@@ -144,7 +149,9 @@ def test_lightning_has_one_name():
 
 
 def test_no_pickles():
-    found = importing(PYTHON, PICKLES)
+    allowed = [f"{file}:{imported}" for file, imported in ONLY_THERE]
+    uses = [(found, re.sub(r":\d+ imports ", ":", found)) for found in importing(PYTHON, PICKLES)]
+    found = [place for place, use in uses if use not in allowed]
     for path in PYTHON:
         for call, function in calls(path):
             torch_reads = function == "torch.load" or function.endswith(".load_from_checkpoint")

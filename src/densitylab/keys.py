@@ -30,6 +30,7 @@ GRAPH = {
     "charge": Field("G", "e", "total charge"),
     "multiplicity": Field("G", "1", "2S + 1"),
     "coefficients": Field("F", "e^1 bohr^-1.5", "of Δρ, atom by atom, l ascending, m = -l..+l", "per element"),
+    "trusted": Field("F", "1", "0 where an imported label is not known, else 1"),
     "num_functions": Field("G", "1", "F of every graph"),
     # What the metric of the loss needs (dataset/metric.py):
     "gram": Field("F*F", "1 or hartree/e^2", "overlap or Coulomb matrix of the density functions, row-major, flat"),

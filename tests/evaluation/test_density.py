@@ -34,6 +34,22 @@ def test_total_is_at_most_floor_plus_network_and_dipole_is_that_of_the_scf(sourc
     assert shifted.dipole == pytest.approx(2.54, abs=0.1)
 
 
+def test_imports_without_orbitals_have_a_network_error_only(source):
+    label = source.load(next(iter(source.infos())))
+    noise = 0.01 * torch.randn(len(label.fit.coefficients), generator=torch.Generator().manual_seed(0)).double()
+    coefficients = torch.as_tensor(label.fit.coefficients) + noise
+    known = density_errors(label, coefficients, grid_level=0)
+    nothing = replace(label.calculation, orbitals=np.empty((0, 0)), occupations=np.empty(0))
+    errors = density_errors(replace(label, calculation=nothing), coefficients, grid_level=0)
+    assert (errors.epsilon_floor, errors.epsilon_total) == (None, None)
+    assert errors.epsilon_network == known.epsilon_network
+    assert errors.electrons == known.electrons
+    assert {m["name"] for m in summarise([errors], "test")} == {m["name"] for m in summarise([known], "test")} - {
+        "epsilon_floor",
+        "epsilon_total",
+    }
+
+
 def test_group_is_the_number_of_molecules(source):
     label = source.load(next(iter(source.infos())))
     assert density_errors(label, torch.as_tensor(label.fit.coefficients), grid_level=0).group == "1"

@@ -129,3 +129,22 @@ def test_a_resumed_run_equals_an_uninterrupted_one(source, tmp_path, options):
     load_kept(folder, resumed)
     for one, other in zip(objective.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("metric", ["overlap", "coefficient", "grid"])
+def test_what_is_not_trusted_is_not_learnt(source, metric):
+    """Whatever an import says of atoms whose surroundings are unknown, loss and statistics stay the same."""
+    data, objective = parts(source, metric=metric)
+    losses, means = [], []
+    for nonsense in (0.0, 5.0):
+        for graph, label in zip(data.graphs("train"), data.labels("train"), strict=True):
+            label.calculation.atoms.info["untrusted_atoms"] = [2]  # a hydrogen
+            graph.trusted = torch.as_tensor(label.trusted())
+            graph.coefficients = graph.coefficients + nonsense * (1 - graph.trusted)
+        batch = Batch.from_data_list(data.graphs("train"))
+        losses.append(objective.loss(batch).item())
+        means.append(data.statistics().mean["H"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    assert torch.equal(*means)
+    trusted = torch.cat([graph.trusted for graph in data.graphs("train")])
+    assert trusted.sum() == len(data.graphs("train")) * (source.basis.size("O") + source.basis.size("H"))

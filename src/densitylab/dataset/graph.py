@@ -57,6 +57,7 @@ def graph_from_label(label: Label, symbols: list[str], cutoff: float, metric: Me
     atoms = label.calculation.atoms
     graph = graph_from_atoms(atoms, symbols, cutoff)
     graph.coefficients = torch.as_tensor(label.fit.coefficients)
+    graph.trusted = torch.as_tensor(label.trusted())
     graph.num_functions = torch.tensor([len(graph.coefficients)])
     equip(graph, atoms, label.basis.shells(atoms), metric)
     return graph

@@ -66,13 +66,14 @@ def function_offsets(species: Tensor, sizes: Tensor) -> Tensor:
 def _spread(graph: Graph, symbols: list[str], mean: dict[str, Tensor], metric: Metric) -> float:
     """Error of the mean for one structure."""
     difference = graph.coefficients - torch.cat([mean[symbols[s]] for s in graph.species.tolist()])
-    return float(errors(difference, graph, metric).sum())
+    return float(errors(difference * graph.trusted, graph, metric).sum())
 
 
 def _rows(graph: Graph, index: int, symbols: list[str], basis: GaussianBasis) -> Tensor:
-    """(atoms of this element, dim) coefficients."""
+    """(atoms of this element, dim) coefficients, as far as they are trusted."""
     sizes = torch.tensor([basis.size(symbol) for symbol in symbols])
     first = function_offsets(graph.species, sizes)[graph.species == index]
+    first = first[graph.trusted[first] > 0]
     return graph.coefficients[first[:, None] + torch.arange(int(sizes[index]))]
 
 

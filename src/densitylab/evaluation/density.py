@@ -27,11 +27,11 @@ class Errors:
     ----------
     key: of the calculation in the store.
     group: number of molecules (``info["size"]``), or the chemical formula.
-    epsilon_floor: fit + prior against the SCF orbitals, %.
+    epsilon_floor: fit + prior against the SCF orbitals, %; None for imports without orbitals.
     epsilon_network: prediction against fit, %.
-    epsilon_total: prediction + prior against the SCF orbitals, %; at most floor + network.
-    electrons: predicted minus true number, e.
-    dipole: norm of the error against the SCF dipole, D.
+    epsilon_total: prediction + prior against the SCF orbitals, %; at most floor + network. None like the floor.
+    electrons: predicted minus true number, e; None where atoms of an import are not trusted.
+    dipole: norm of the error against the SCF dipole (of the fit, without orbitals), D; None like the electrons.
     epsilon_l: for l = 0, 1, …: ∫ of the absolute error of the partial density of that l over N_el, %. They do not add
         up to ``epsilon_network``.
     epsilon_uniform: network error as Rackers 2023 measures it, on a uniform grid and divided by the grid's own
@@ -40,11 +40,11 @@ class Errors:
 
     key: str
     group: str
-    epsilon_floor: float
+    epsilon_floor: float | None
     epsilon_network: float
-    epsilon_total: float
-    electrons: float
-    dipole: float
+    epsilon_total: float | None
+    electrons: float | None
+    dipole: float | None
     epsilon_l: tuple[float, ...] = ()
     epsilon_uniform: float | None = None
 
@@ -71,19 +71,22 @@ def density_errors(
     grid, number = atom_centered(atoms, grid_level), electrons(atoms)
     fitted = Density.from_basis(label.basis, atoms, torch.as_tensor(label.fit.coefficients))
     predicted, prior = fitted.with_coefficients(coefficients), label.prior.density(atoms)
-    difference = fitted.with_coefficients(coefficients - fitted.coefficients)
-    exact, fitted_values = calculation.density_values(grid.points), (fitted + prior).values(grid.points)
+    trusted = torch.as_tensor(label.trusted())
+    difference = fitted.with_coefficients((coefficients - fitted.coefficients) * trusted)
+    fitted_values = (fitted + prior).values(grid.points)
+    exact = calculation.density_values(grid.points) if calculation.orbitals.size else None
     partial = difference.values_by_degree(grid.points)
-    predicted_values, zero = fitted_values + partial.sum(-1), torch.zeros_like(exact)
+    predicted_values, zero = fitted_values + partial.sum(-1), torch.zeros_like(fitted_values)
     dipole = (predicted + prior).dipole() - torch.as_tensor(calculation.dipole)
+    whole = bool(trusted.all())
     return Errors(
         key=calculation.key,
         group=str(atoms.info.get("size", atoms.get_chemical_formula())),
-        epsilon_floor=epsilon(fitted_values, exact, grid, number),
+        epsilon_floor=None if exact is None else epsilon(fitted_values, exact, grid, number),
         epsilon_network=epsilon(predicted_values, fitted_values, grid, number),
-        epsilon_total=epsilon(predicted_values, exact, grid, number),
-        electrons=float((predicted + prior).electrons()) - number,
-        dipole=float(dipole.norm()) * EBOHR_TO_DEBYE,
+        epsilon_total=None if exact is None else epsilon(predicted_values, exact, grid, number),
+        electrons=float((predicted + prior).electrons()) - number if whole else None,
+        dipole=float(dipole.norm()) * EBOHR_TO_DEBYE if whole else None,
         epsilon_l=tuple(epsilon(values, zero, grid, number) for values in partial.T),
         epsilon_uniform=_uniform(difference, fitted + prior, atoms, uniform_spacing_angstrom),
     )

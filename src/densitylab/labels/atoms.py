@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,7 @@ def isolated_atoms(symbols: set[str], level: Level, store: Store, basis_set: str
 
 def isolated_atom(symbol: str, level: Level, basis_set: str) -> tuple[np.ndarray, np.ndarray]:
     """Exponents (n,) and coefficients (n,) of the s-functions of ``basis_set`` for the unrestricted atom."""
+    level = replace(level, program="pyscf")  # imported or not, an atom at this level is made here
     multiplicity = round(ground_state_magnetic_moments[atomic_numbers[symbol]]) + 1
     atom = prepare(Atoms(symbol, positions=[[0, 0, 0]]), multiplicity=multiplicity)
     shells = from_basis_set_exchange(basis_set, [symbol]).of(symbol)

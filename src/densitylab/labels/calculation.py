@@ -16,10 +16,13 @@ from densitylab.labels.level import LabelError, Level, molecule
 if TYPE_CHECKING:
     from ase import Atoms
 
+UNTRUSTED = "untrusted_atoms"
+"""Key in ``Atoms.info``: indices of atoms whose density or surroundings are not known (see importers/published.py)."""
+
 
 @dataclass(frozen=True)
 class Calculation:
-    """One structure at one level.
+    """One structure at one level. What the source of an imported one did not say is not a number (NaN).
 
     Attributes
     ----------
@@ -27,7 +30,7 @@ class Calculation:
     level: level of theory.
     energy: hartree.
     forces: (A, 3), hartree/bohr, −∂E/∂R.
-    dipole: (3,), e·bohr, about the origin of the coordinates.
+    dipole: (3,), e·bohr, about the origin of the coordinates; of the imported fit, if there are no orbitals.
     orbitals: (AO, N) occupied orbitals (natural ones of a correlated level), PySCF's order of functions; α then β for
         open shells. None of them, (0, 0), if the calculation was imported from where they are unknown.
     occupations: (N,).

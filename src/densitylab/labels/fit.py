@@ -15,10 +15,10 @@ import torch
 from densitylab.density import BasisError, Density, GaussianBasis, Prior, Shells
 from densitylab.density.compare import epsilon
 from densitylab.density.conventions import standard_from_shells
-from densitylab.density.electrostatics import fields
 from densitylab.density.grid import atom_centered
 from densitylab.density.integrals import as_mole, coulomb, overlap
 from densitylab.keys import fingerprint
+from densitylab.labels.constraints import Constraint, constraint_rows, field_at_nuclei, targets_of
 from densitylab.labels.level import molecule
 from densitylab.structures import electrons
 from densitylab.units import EBOHR_TO_DEBYE
@@ -30,9 +30,8 @@ _SMALLEST_EIGENVALUE = 1e-10  # of the metric; directions below carry no charge 
 
 _FULFILLED = 1e-7  # of a constraint's own size; the rounding of float64 through a metric of condition 1e9
 
-Constraint = Literal["charge", "dipole", "field"]
 Metric = Literal["coulomb", "overlap"]
-_METRICS = {"coulomb": (coulomb, "int3c2e"), "overlap": (overlap, "int3c1e")}
+METRICS = {"coulomb": (coulomb, "int3c2e"), "overlap": (overlap, "int3c1e")}
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class FitSettings:
         unknown = set(self.constraints) - set(get_args(Constraint))
         if unknown:
             raise ValueError(f"unknown constraint {unknown.pop()!r} (known: {', '.join(get_args(Constraint))})")
-        if self.metric not in _METRICS:
-            raise ValueError(f"unknown metric {self.metric!r} (known: {', '.join(_METRICS)})")
+        if self.metric not in METRICS:
+            raise ValueError(f"unknown metric {self.metric!r} (known: {', '.join(METRICS)})")
 
     def key(self, calculation_key: str, symbols: set[str], basis: GaussianBasis, prior: Prior) -> str:
         """Identity in the store: calculation, functions and prior of its elements, metric, constraints."""
@@ -90,12 +89,13 @@ def fit_density(calculation: Calculation, basis: GaussianBasis, prior: Prior, se
     """
     atoms = calculation.atoms
     shells, reference = basis.shells(atoms), prior.density(atoms)
-    metric, integral = _METRICS[settings.metric]
+    metric, integral = METRICS[settings.metric]
     projections = _project(calculation, shells, integral, settings.memory_mb)
     if prior.atoms:
         projections -= (metric(shells, reference.shells) @ reference.coefficients).numpy()
-    rows, targets = _constraints(settings.constraints, calculation, shells, reference)
-    coefficients, report = _solve(metric(shells).numpy(), projections, rows, targets)
+    rows = constraint_rows(settings.constraints, shells, reference.nuclei.positions)
+    targets = targets_of(settings.constraints, calculation, reference)
+    coefficients, report = solve(metric(shells).numpy(), projections, rows, targets)
     delta = Density.from_basis(basis, atoms, torch.as_tensor(coefficients))
     return Fit(coefficients, report | _residuals(calculation, delta + reference, settings.grid_level))
 
@@ -130,30 +130,10 @@ def _shell_blocks(widths: list[int], limit: int) -> list[tuple[int, int]]:
     return [*blocks, (first, len(widths))]
 
 
-def _constraints(
-    names: tuple[Constraint, ...], calculation: Calculation, shells: Shells, reference: Density
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (n, F) and targets (n,) of A c = t."""
-    nuclei = reference.nuclei.positions
-    makers = {
-        "charge": lambda: (shells.charges(), electrons(calculation.atoms) - reference.electrons()),
-        "dipole": lambda: (shells.first_moments().T, reference.dipole() - torch.as_tensor(calculation.dipole)),
-        "field": lambda: (fields(shells, nuclei), torch.as_tensor(calculation.nuclear_fields()) - _field(reference)),
-    }
-    made = [makers[name]() for name in names]
-    rows = [row.reshape(-1, shells.size).numpy() for row, _ in made]
-    targets = [target.reshape(-1).numpy() for _, target in made]
-    return np.concatenate([np.empty((0, shells.size)), *rows]), np.concatenate([np.empty(0), *targets])
-
-
-def _field(density: Density) -> torch.Tensor:
-    """(A, 3) field of a density at its nuclei."""
-    return fields(density.shells, density.nuclei.positions) @ density.coefficients
-
-
-def _solve(
+def solve(
     metric: np.ndarray, projections: np.ndarray, rows: np.ndarray, targets: np.ndarray
 ) -> tuple[np.ndarray, dict[str, float]]:
+    """(F,) the constrained fit of projections g, and what there is to say of the metric. Linear in (g, t) together."""
     import scipy.linalg
 
     values, vectors = scipy.linalg.eigh(metric)
@@ -185,7 +165,7 @@ def _residuals(calculation: Calculation, density: Density, grid_level: int) -> d
     exact = calculation.density_values(grid.points)
     number = electrons(calculation.atoms)
     dipole_error = density.dipole().numpy() - calculation.dipole
-    force_error = calculation.atoms.numbers[:, None] * (_field(density).numpy() - calculation.nuclear_fields())
+    force_error = calculation.atoms.numbers[:, None] * (field_at_nuclei(density).numpy() - calculation.nuclear_fields())
     return {
         "epsilon_floor_percent": epsilon(density.values(grid.points), exact, grid, number),
         "electrons": float(density.electrons()) - number,

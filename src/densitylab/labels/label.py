@@ -12,6 +12,7 @@ from densitylab.density import GaussianBasis, Prior
 from densitylab.files import write_atomically
 from densitylab.keys import fingerprint
 from densitylab.labels.calculation import calculation_key
+from densitylab.labels.checks import check_calculation, require_sound
 from densitylab.labels.claims import claim_in_turn
 from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.labels.level import Level
@@ -67,6 +68,7 @@ def label(
     else:
         store.check_writable()
         calculation = calculate(atoms, level, engine)
+        require_sound(check_calculation(calculation))
         save_calculation(store, calculation, licence)
     save_fit(store, fit_key, key, fit_density(calculation, basis, prior, settings), basis, prior, settings)
     store.clear_failure(key)

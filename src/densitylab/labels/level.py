@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,6 +19,7 @@ class LabelError(RuntimeError):
 
 
 Correlation = Literal["MP2", "CCSD", "CCSD(T)"]
+_BASIS_LINE = re.compile(r"\s*(#.*|[A-Za-z][\w \"*+-]*|[-+.\deEdD\s]*)")  # PySCF evaluates what is no number as Python
 _ALWAYS_NAMED = 5  # the first fields; later ones count only where they differ, so that older labels keep their keys
 
 
@@ -27,7 +30,8 @@ class Level:
     Attributes
     ----------
     functional: any that PySCF knows; ``HF`` for Hartree-Fock.
-    basis: orbital basis, by PySCF's name, by that of the Basis Set Exchange, or as text in NWChem's format.
+    basis: orbital basis, by PySCF's name, by that of the Basis Set Exchange, or as text in NWChem's format (with a line
+        ``#BASIS SET:`` before each element).
     density_fit: Coulomb and exchange by density fitting (PySCF's default auxiliary set for ``basis``).
     grid_level: PySCF's exchange-correlation grid, 0 … 9.
     energy_tolerance_hartree: convergence of the energy.
@@ -57,6 +61,9 @@ class Level:
     program: str = "pyscf"
 
     def __post_init__(self) -> None:
+        strange = [line for line in self.basis.splitlines() if "\n" in self.basis and not _BASIS_LINE.fullmatch(line)]
+        if strange:
+            raise ValueError(f"a basis text has elements, shells and numbers, but this one has {strange[0]!r}")
         if self.correlation is None:
             return
         if self.correlation not in get_args(Correlation):
@@ -91,8 +98,12 @@ def molecule(atoms: Atoms, level: Level) -> Any:
     geometry = list(zip(atoms.symbols, atoms.positions * ANGSTROM_TO_BOHR, strict=True))
     spin = atoms.info["multiplicity"] - 1
     try:
-        return gto.M(atom=geometry, unit="Bohr", basis=level.basis, charge=atoms.info["charge"], spin=spin, verbose=0)
-    except (KeyError, RuntimeError, ValueError) as error:
+        with warnings.catch_warnings():  # PySCF would go on with the functions of another element
+            warnings.filterwarnings("error", message="The basis set string does not explicitly match")
+            return gto.M(
+                atom=geometry, unit="Bohr", basis=level.basis, charge=atoms.info["charge"], spin=spin, verbose=0
+            )
+    except (KeyError, RuntimeError, ValueError, UserWarning) as error:
         raise LabelError(f"PySCF cannot set up {level} for {atoms.get_chemical_formula()}: {error}") from None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from densitylab.density import GaussianBasis, Prior
-from densitylab.labels.calculation import Calculation, versions
+from densitylab.labels.calculation import UNTRUSTED, Calculation, versions
 from densitylab.labels.fit import Fit, FitSettings
 from densitylab.labels.level import Level
 from densitylab.labels.store import Store
@@ -23,6 +23,13 @@ class Label:
     fit: Fit
     basis: GaussianBasis
     prior: Prior
+
+    def trusted(self) -> np.ndarray:
+        """(F,) 1 for every function whose coefficient is known, 0 for those of untrusted atoms of an import."""
+        atoms = self.calculation.atoms
+        known = np.ones(len(atoms))
+        known[atoms.info.get(UNTRUSTED, [])] = 0
+        return np.repeat(known, [self.basis.size(symbol) for symbol in atoms.symbols])
 
 
 def save_calculation(store: Store, calculation: Calculation, licence: str | None = None) -> None:

@@ -11,8 +11,9 @@ from ase import Atoms
 from tqdm import tqdm
 
 from densitylab.density import GaussianBasis, Prior
-from densitylab.labels.calculation import calculation_key
-from densitylab.labels.fit import FitSettings, fit_density
+from densitylab.labels.calculation import Calculation, calculation_key
+from densitylab.labels.convert import subtract_prior
+from densitylab.labels.fit import Fit, FitSettings, fit_density
 from densitylab.labels.label import label
 from densitylab.labels.level import LabelError, Level
 from densitylab.labels.records import Label, load_calculation, load_fit, save_fit
@@ -91,15 +92,20 @@ class LabelSource:
         return [key for key in keys if not self.store.has("fit", self._fit_key(key))]
 
     def complete(self, keys: list[str]) -> None:
-        """Fit what has no fit in this representation yet, from the stored orbitals: no new quantum chemistry."""
+        """Fit what has no fit in this representation yet, from the stored orbitals: no new quantum chemistry.
+
+        Raises
+        ------
+        LabelError
+            If a calculation was imported without orbitals, in another basis.
+        """
         missing = self.unfitted(keys)
         if not missing:
             return
         self.store.check_writable()
         with exclusive(self.store.path, wait=True):  # another process may have been faster
             for key in tqdm(self.unfitted(missing), desc=f"fitting in {self.basis.name}", unit="structure"):
-                calculation = load_calculation(self.store, key)
-                fit = fit_density(calculation, self.basis, self.prior, self.fit)
+                fit = self._new_fit(load_calculation(self.store, key))
                 save_fit(self.store, self._fit_key(key), key, fit, self.basis, self.prior, self.fit)
 
     def load(self, key: str) -> Label:
@@ -108,6 +114,15 @@ class LabelSource:
         if not self.store.has("fit", fit_key):
             raise LabelError(f"{self.store.path} has no fit of {key} in {self.basis.name}; run task=label")
         return Label(load_calculation(self.store, key), load_fit(self.store, fit_key), self.basis, self.prior)
+
+    def _new_fit(self, calculation: Calculation) -> Fit:
+        """From the orbitals, or else from an imported fit of the whole density in the same basis."""
+        if calculation.orbitals.size:
+            return fit_density(calculation, self.basis, self.prior, self.fit)
+        whole = self.fit.key(calculation.key, set(calculation.atoms.symbols), self.basis, Prior.none())
+        if not self.store.has("fit", whole):
+            raise LabelError(f"{calculation.key} was imported without orbitals, and not in the basis {self.basis.name}")
+        return subtract_prior(load_fit(self.store, whole), calculation.atoms, self.basis, self.prior, self.fit)
 
     def _fit_key(self, key: str) -> str:
         return self.fit.key(key, set(self.store.meta("calculation", key)["elements"]), self.basis, self.prior)
@@ -129,6 +144,26 @@ class LabelSource:
         if self.elements is not None:
             return set(self.elements)
         return {symbol for _, meta in _at_level(self.store, self.level) for symbol in meta["elements"]}
+
+
+def own_level(store: Store, level: Level) -> Level:
+    """The level with the functions of an import: ``basis=own`` stands for the text that the store has.
+
+    Raises
+    ------
+    LabelError
+        If imports with different functions differ in nothing else.
+    """
+    metas = (store.meta("calculation", key) for key in store.keys("calculation"))
+    levels = {Level(**meta["level"]) for meta in metas if "\n" in meta["level"]["basis"]}
+    alike = {known for known in levels if replace(known, basis=level.basis) == level}
+    if level.basis != "own" or not alike:
+        return level
+    if len(alike) > 1:
+        raise LabelError(
+            f"{store.path} has {len(alike)} sets of own functions at {level}: keep them in stores of their own"
+        )
+    return alike.pop()
 
 
 def _at_level(store: Store, level: Level) -> list[tuple[str, dict[str, Any]]]:

@@ -86,7 +86,7 @@ class DensityObjective(LightningModule):
 
     def loss(self, batch: Graph, grid_points: int | None = None) -> Tensor:
         """Of a batch; ``grid_points`` per structure if the metric is ``grid``, else all."""
-        difference = self(batch) - batch.coefficients
+        difference = (self(batch) - batch.coefficients) * batch.trusted
         scaled = (difference / self.model.scales(batch)).square().sum() / self._share(len(difference))
         if self.metric == "coefficient":
             return scaled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ THREE = ("epsilon_floor", "epsilon_network", "epsilon_total")
 
 @dataclass(frozen=True)
 class Row:
-    """Floor, network and total error of one run on one group of the test split, in %."""
+    """Floor, network and total error of one run on one group of the test split, in %; NaN what is not known."""
 
     run: str
     x: Any
@@ -57,7 +58,7 @@ def _rows(run: Path, name: str, results: dict[str, Any], x: str, lines: list[str
     if place is None and x == "dataset.train_size" and (run / "split.json").exists():
         place = len(json.loads((run / "split.json").read_text())["train"])
     seed = int(OmegaConf.select(config, "seed", default=0))
-    return [Row(name, place, line, group, seed, *(values[group, metric] for metric in THREE)) for group in shown]
+    return [Row(name, place, line, group, seed, *(values.get((group, m), nan) for m in THREE)) for group in shown]
 
 
 def _label(config: DictConfig, path: str) -> str:

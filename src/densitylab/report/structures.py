@@ -24,7 +24,7 @@ def draw_structures(header: list[str], rows: list[list[str | float]], stem: Path
     places = {place: index for index, place in enumerate(dict.fromkeys(f"{row[0]}\nn = {row[1]}" for row in rows))}
     figure = Figure(figsize=(1.5 + 1.2 * len(places), 4), layout="constrained")
     axes = figure.subplots()
-    for offset, name in enumerate(_SHOWN):
+    for offset, name in enumerate(shown for shown in _SHOWN if shown in header):
         x = [places[f"{row[0]}\nn = {row[1]}"] + 0.25 * (offset - 1) for row in rows]
         y = [row[header.index(name)] for row in rows]
         axes.plot(x, y, "o", alpha=0.5, label=name.removeprefix("epsilon_").removesuffix(" / %"))

@@ -29,6 +29,11 @@ def print_metrics(metrics: list[dict[str, Any]]) -> None:
     _print(["split", "group", *names], [[*key, *(row.get(n, "") for n in names)] for key, row in rows.items()], "")
 
 
+def print_table(header: list[str], rows: list[list[Any]], title: str = "") -> None:
+    """A table for the terminal alone."""
+    _print(header, [[_text(value) for value in row] for row in rows], title)
+
+
 def _text(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 

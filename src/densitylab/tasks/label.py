@@ -92,5 +92,6 @@ def _floors(source: LabelSource, keys: list[str]) -> list[dict[str, Any]]:
     for key in keys:
         meta = source.store.meta("fit", key)
         info = source.store.meta("calculation", meta["calculation"])["info"]
-        groups[str(info.get("size", info["group"]))].append(meta["residuals"]["epsilon_floor_percent"])
+        if "epsilon_floor_percent" in meta["residuals"]:  # not of what was imported without orbitals
+            groups[str(info.get("size", info["group"]))].append(meta["residuals"]["epsilon_floor_percent"])
     return [metric("epsilon_floor", fmean(values), "%", "label", group) for group, values in sorted(groups.items())]

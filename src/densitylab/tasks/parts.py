@@ -34,13 +34,15 @@ def label_source(config: DictConfig, frozen: bool = False, **instead: Any) -> La
 
     A ``frozen`` source computes nothing: what is not in the store is missing.
     """
-    from densitylab.labels.source import LabelSource
+    from densitylab.labels.source import LabelSource, own_level
     from densitylab.labels.store import Store
 
     level, fit = build(config.labels.level), build(config.labels.fit)
     basis, prior = (instead.get(name) or build(config[name]) for name in ("basis", "prior"))
     store = Store(instead.get("store") or config.labels.store, frozen)
-    return LabelSource(store, level, fit, basis, prior, config.labels.licence, engine=config.labels.engine)
+    return LabelSource(
+        store, own_level(store, level), fit, basis, prior, config.labels.licence, engine=config.labels.engine
+    )
 
 
 def dataset(config: DictConfig) -> DensityDataModule:
