@@ -7,7 +7,9 @@ from densitylab.density import BasisError, GaussianBasis, Shells
 from densitylab.density.basis import even_tempered, from_file
 from densitylab.density.integrals import coulomb
 from densitylab.labels import FitSettings, fit_density
-from densitylab.labels.design import as_shells, cheapest_shell, design, floor, optimise, sample, size
+from densitylab.labels.design import as_shells, cheapest_shell, design, size
+from densitylab.labels.exponents import optimise
+from densitylab.labels.floor import floor, sample
 from tests.labels.calculations import SMALL, calculation, toy_prior
 from tests.labels.test_fit import COMPACT
 

@@ -64,7 +64,7 @@ def test_every_structure_is_kept_with_its_errors(trained):
     assert float(row["epsilon_total / %"]) == pytest.approx(found["test", "6", "epsilon_total"])
     assert float(row["epsilon_l4 / %"]) < float(row["epsilon_l0 / %"])
     with h5py.File(run / "predictions.h5") as archive:
-        assert archive[f"test/{row['key']}/predicted"].shape == (6 * 156,)
+        assert archive[f"test/{row['key']}/predicted"].shape == (6 * 149,)
     assert (run / "errors.png").exists()
 
 

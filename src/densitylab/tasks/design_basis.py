@@ -36,8 +36,9 @@ def design_basis(
     from ase import Atoms
 
     from densitylab.evaluation.metrics import metric
-    from densitylab.labels.design import design, floor, sample, size
+    from densitylab.labels.design import design, size
     from densitylab.labels.fit import fit_density
+    from densitylab.labels.floor import floor, sample
     from densitylab.report.floors import write_floors
 
     data = _data(config)
