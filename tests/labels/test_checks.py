@@ -10,7 +10,7 @@ from densitylab.density import GaussianBasis, Prior
 from densitylab.labels import Calculation, Fit, FitSettings, LabelError, Level, Store, fit_density
 from densitylab.labels.audit import audit
 from densitylab.labels.checks import check_calculation, check_fit, require_sound
-from densitylab.labels.duplicates import fingerprint_distances, leaks, near_duplicates
+from densitylab.labels.duplicates import difference, fingerprint_distances, leaks, near_duplicates
 from densitylab.labels.records import save_calculation, save_fit
 from densitylab.labels.signs import correlation, finite_difference
 from densitylab.structures import prepare
@@ -154,28 +154,34 @@ def test_duplicates_are_found_among_thousands():
     structures["copy"].info["group"] = "another"
     pairs = near_duplicates(structures, 0.01)
     assert [pair[1:] for pair in pairs] == [("0007", "copy")]
-    assert 0 < pairs[0][0] < 0.001
+    assert 0 < pairs[0][0] < 0.001  # Å, as far as the atom was moved
     assert leaks(structures, 0.01) == pairs
     structures["copy"].info["group"] = "run 7"  # neighbours in one trajectory are what groups are for
     assert leaks(structures, 0.01) == []
 
 
-def test_exact_pairs_equal_those_of_brute_force():
-    rng = np.random.default_rng(1)
-    structures = {}
+def test_pairs_equal_those_of_brute_force():
+    rng, structures = np.random.default_rng(1), {}
     for number in range(60):
         atoms = structure("water")
         atoms.positions += rng.normal(scale=0.02, size=(3, 3))
-        structures[str(number)] = atoms
-    prints = {key: fingerprint_distances(atoms) for key, atoms in structures.items()}
-    expected = {
-        frozenset((a, b))
-        for a in prints
-        for b in prints
-        if a < b and np.sqrt(np.mean((prints[a] - prints[b]) ** 2)) < 0.01
-    }
-    assert {frozenset(pair[1:]) for pair in near_duplicates(structures, 0.01)} == expected
+        structures[f"{number:02d}"] = atoms
+    pairs = {(a, b): difference(structures[a], structures[b]) for a in structures for b in structures if a < b}
+    expected = {pair for pair, distance in pairs.items() if distance < 0.01}
+    assert {tuple(sorted(pair[1:])) for pair in near_duplicates(structures, 0.01)} == expected
     assert len(expected) > 10
+
+
+def test_snapshots_of_a_rigid_molecule_are_no_duplicates():
+    """Sorted all together, the many distances of a large molecule hide its motion; atom by atom they do not."""
+    rng = np.random.default_rng(2)
+    positions = rng.uniform(0, 12, size=(120, 3))  # Å
+    first, second = (
+        Atoms("OHH" * 40, positions=positions + rng.normal(scale=0.05, size=positions.shape)) for _ in range(2)
+    )
+    assert difference(first, second) > 0.02
+    order = np.lexsort((rng.permutation(120), first.numbers))
+    assert difference(first, first[order]) < 1e-7
 
 
 # -------------------------------------------------------------------------------------------------------- a store
