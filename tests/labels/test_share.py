@@ -10,8 +10,9 @@ from ase import Atoms
 from densitylab.density.basis import from_shells
 from densitylab.labels import FitSettings, LabelError, Store, StoreError
 from densitylab.labels.atoms import superposed_atoms
+from densitylab.labels.calculation import calculation_key
 from densitylab.labels.label import stored_structures
-from densitylab.labels.scf import calculate, calculation_key
+from densitylab.labels.scf import calculate
 from densitylab.labels.share import MOST_LOST, Outcome, label_all
 from densitylab.labels.source import LabelSource
 from tests.conftest import bent_water
@@ -37,11 +38,11 @@ def calculated(monkeypatch) -> list[str]:
     """Keys of what is calculated, as it happens; a triplet of water fails."""
     keys: list[str] = []
 
-    def counted(atoms, level):
+    def counted(atoms, level, engine):
         keys.append(calculation_key(atoms, level))
         if atoms.info["multiplicity"] == 3:
             raise LabelError("no convergence")
-        return calculate(atoms, level)
+        return calculate(atoms, level, engine)
 
     monkeypatch.setattr("densitylab.labels.label.calculate", counted)
     return keys
