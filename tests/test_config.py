@@ -26,7 +26,12 @@ NEEDS = {
     "task=import": ["task.path=file", "task.program=psi4"],
     "task=export": ["task.path=file.h5"],
     "trainer=ddp_nodes": ["trainer.num_nodes=2"],
+    "task=design_basis": ["task.functions=100"],
+    "basis=file": ["basis.path=my.gbs"],
     "structures=files": ["structures.paths=my.xyz"],
+    "structures=dna": ["structures.sequence=ACGT"],
+    "structures=dna_file": ["structures.path=my.pdb"],
+    "structures=dna_thermal": ["structures.sequence=ACGT"],
 }
 Check = Callable[..., Plan]
 
