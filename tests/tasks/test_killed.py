@@ -39,7 +39,7 @@ GROUPS = (("train", "[0-5]"), ("validation", "[67]"), ("test", "100"))
 TINY = ("model.dtype=float64", "model.lmax=1", "model.channels=4", "model.layers=1")
 SHORT = ("dataset.train_size=4", "dataset.batch_size=1", "+trainer.limit_val_batches=0", "task.splits=[]", "logger=csv")
 TRAIN = (*TINY, *SHORT, *(f'dataset.{split}_groups=["water-300K-{names}"]' for split, names in GROUPS))
-STEPS = 6000  # 20 kills, each after one more checkpoint (250 steps), seldom two; the rest is for the kills at the end
+STEPS = 12000  # 20 kills, each after one more checkpoint (250 steps) or two; the rest is for the kills at the end
 
 
 class Command:

@@ -30,7 +30,8 @@ def draw_structures(header: list[str], rows: list[list[str | float]], stem: Path
         axes.plot(x, y, "o", alpha=0.5, label=name.removeprefix("epsilon_").removesuffix(" / %"))
     axes.set_xticks(list(places.values()), list(places))
     axes.set(ylabel="ε / %", ylim=(0, None))
-    axes.legend()
+    if rows:
+        axes.legend()
     for suffix in (".svg", ".png"):
         figure.savefig(stem.with_suffix(suffix), dpi=150)
     return stem.with_suffix(".png")
