@@ -139,11 +139,13 @@ def train(folder: Path) -> tuple[set[bytes], bytes]:
     """All weights that the command that was killed has ever left, and those of one that was not killed."""
     chance, run, weights, step = random.Random(1), folder / "killed", set(), 0
     last, model, results = run / "checkpoints/last.ckpt", run / "model/model.safetensors", run / "results.json"
+    split = run / "split.json"
     options = (*training(folder), f"trainer.max_steps={STEPS}")
     with Command(folder, "undisturbed", *options) as undisturbed:
         for left in reversed(range(KILLS)):
-            file = last if left >= AT_THE_END else model if left else results
-            before, delay_s = modified(file), chance.uniform(0, 0.2) if left else 0
+            # A complete model is not written again: from then on, kill while it is measured, which takes 0.1 s.
+            file = last if left >= AT_THE_END else split if model.exists() and left else model if left else results
+            before, delay_s = modified(file), chance.uniform(0, 0.2 if file is last else 0.05) if left else 0
             with Command(folder, "killed", *options) as command:
                 command.await_change(lambda file=file: modified(file), before, delay_s)
             assert [file.name for file in last.parent.iterdir()] == [last.name]
