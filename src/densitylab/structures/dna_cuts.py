@@ -9,7 +9,8 @@ import numpy as np
 from ase import Atoms
 
 from densitylab.errors import did_you_mean
-from densitylab.structures.check import StructureError, prepare
+from densitylab.structures.check import StructureError
+from densitylab.structures.dna_dynamics import charged
 from densitylab.structures.dna_fibre import COMPLEMENT
 
 # The only bonds that are cut, (atom that stays, atom that goes), and the length in Å of the bond to the hydrogen that
@@ -109,7 +110,7 @@ def cut(topology: Any, positions: np.ndarray, kind: str, strand: int, place: int
     for one, two in topology.bonds():
         if (one in chosen) != (two in chosen):
             atoms += _cap(*((one, two) if one in chosen else (two, one)), positions)
-    return prepare(atoms, charge=-atoms.numbers.tolist().count(15), multiplicity=1, group=group)
+    return charged(atoms, group)
 
 
 def _chosen(topology: Any, kind: str, strand: int, place: int) -> Iterator[Any]:

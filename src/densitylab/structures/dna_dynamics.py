@@ -13,8 +13,8 @@ import numpy as np
 from ase import Atoms
 
 from densitylab.structures.check import StructureError, prepare
+from densitylab.structures.langevin import langevin, minimise_and_heat, positions_of
 
-_REPRODUCIBLE = {"Threads": "1", "DeterministicForces": "true"}  # both are needed
 _TIMESTEP_FS = 1.0  # flexible C-H bonds vibrate with a period of 11 fs, O-H bonds of the ends with 9 fs
 _FRICTION_PER_PS = 5.0  # heats the minimum to its temperature within a picosecond
 _CUTOFF_ANGSTROM = 12.0
@@ -22,9 +22,14 @@ _DNA = "amber14/DNA.OL15.xml"
 
 
 def dna_atoms(topology: Any, positions: np.ndarray, group: str) -> Atoms:
-    """An OpenMM topology and (A, 3) positions in Å as a structure: charge −1 per phosphorus, singlet."""
+    """An OpenMM topology and (A, 3) positions in Å as a structure; see :func:`charged`."""
     numbers = [atom.element.atomic_number for atom in topology.atoms()]
-    return prepare(Atoms(numbers, positions=positions), charge=-numbers.count(15), multiplicity=1, group=group)
+    return charged(Atoms(numbers, positions=positions), group)
+
+
+def charged(atoms: Atoms, group: str) -> Atoms:
+    """Checked DNA, or a piece of it: charge −1 per phosphate, singlet."""
+    return prepare(atoms, charge=-atoms.numbers.tolist().count(15), multiplicity=1, group=group)
 
 
 def with_hydrogens(topology: Any, positions: np.ndarray) -> tuple[Any, np.ndarray]:
@@ -68,30 +73,20 @@ def trajectory(
 
     ``positions`` are minimised first; ``seed`` sets velocities and thermostat.
     """
-    from openmm import unit
-
     simulation = _simulation(topology, positions, seed, temperature_K)
-    simulation.minimizeEnergy(maxIterations=50)
-    simulation.context.setVelocitiesToTemperature(temperature_K, seed + 1)  # OpenMM reads seed 0 as "choose one"
+    minimise_and_heat(simulation, temperature_K, seed)
     frames = []
     for wait_ps in [equilibration_ps, *[interval_ps] * snapshots][:snapshots]:
         simulation.step(round(wait_ps * 1000 / _TIMESTEP_FS))
-        state = simulation.context.getState(getPositions=True)
-        frames.append(state.getPositions(asNumpy=True).value_in_unit(unit.angstrom))
+        frames.append(positions_of(simulation))
     return frames
 
 
 def _simulation(topology: Any, positions: np.ndarray, seed: int, temperature_K: float) -> Any:
-    import openmm
     from openmm import app, unit
 
     field = app.ForceField(_DNA, "implicit/obc2.xml")
     cutoff = {"nonbondedMethod": app.CutoffNonPeriodic, "nonbondedCutoff": _CUTOFF_ANGSTROM * unit.angstrom}
     system = field.createSystem(topology, constraints=None, **cutoff)
-    step = _TIMESTEP_FS * unit.femtosecond
-    integrator = openmm.LangevinMiddleIntegrator(temperature_K, _FRICTION_PER_PS / unit.picosecond, step)
-    integrator.setRandomNumberSeed(seed + 1)
-    cpu = openmm.Platform.getPlatformByName("CPU")
-    simulation = app.Simulation(topology, system, integrator, cpu, _REPRODUCIBLE)
-    simulation.context.setPositions(positions * unit.angstrom)
-    return simulation
+    start = positions * unit.angstrom
+    return langevin(topology, system, start, seed, temperature_K, _FRICTION_PER_PS, _TIMESTEP_FS)

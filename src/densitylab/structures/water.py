@@ -9,9 +9,9 @@ import numpy as np
 from ase import Atoms
 
 from densitylab.structures.check import StructureError, prepare, within
+from densitylab.structures.langevin import langevin, minimise_and_heat, positions_of
 
 _MOLECULES = 216
-_REPRODUCIBLE = {"Threads": "1", "DeterministicForces": "true"}  # both are needed
 _TIMESTEP_FS = 0.5  # flexible O-H bonds vibrate with a period of 9 fs
 
 
@@ -107,17 +107,14 @@ def frames(
     within("temperature_K", temperature_K, 1, 1000)
     within("melt_K", melt_K, 1, 1000)
     simulation = _simulation(seed)
-    simulation.minimizeEnergy(maxIterations=50)
-    simulation.context.setVelocitiesToTemperature(melt_K, seed + 1)  # OpenMM reads seed 0 as "choose one"
+    minimise_and_heat(simulation, melt_K, seed)
     simulation.integrator.setTemperature(melt_K)
     simulation.step(round(melt_ps * 1000 / _TIMESTEP_FS))
     simulation.integrator.setTemperature(temperature_K)
     for duration_ps in durations_ps:
         simulation.step(round(duration_ps * 1000 / _TIMESTEP_FS))
-        state = simulation.context.getState(getPositions=True)  # not wrapped: molecules stay whole
-        positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
-        box = np.diag(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom))
-        yield positions.reshape(-1, 3, 3), box
+        vectors = simulation.context.getState().getPeriodicBoxVectors(asNumpy=True)
+        yield positions_of(simulation).reshape(-1, 3, 3), np.diag(vectors.value_in_unit(unit.angstrom))
 
 
 def _simulation(seed: int) -> Any:
@@ -143,23 +140,13 @@ def _minimum(atoms: Atoms) -> np.ndarray:
             topology.addBond(oxygen, hydrogen)
     simulation = _flexible(topology, atoms.positions * unit.angstrom, seed=0, nonbondedMethod=app.NoCutoff)
     simulation.minimizeEnergy()
-    state = simulation.context.getState(getPositions=True)
-    positions: np.ndarray = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
-    return positions
+    return positions_of(simulation)
 
 
 def _flexible(topology: Any, positions: Any, seed: int, **nonbonded: Any) -> Any:
     """A Langevin simulation of flexible water, on the CPU."""
-    import openmm
-    from openmm import app, unit
-
     system = _field().createSystem(topology, rigidWater=False, constraints=None, **nonbonded)
-    integrator = openmm.LangevinMiddleIntegrator(300, 2.0 / unit.picosecond, _TIMESTEP_FS * unit.femtosecond)
-    integrator.setRandomNumberSeed(seed + 1)
-    cpu = openmm.Platform.getPlatformByName("CPU")
-    simulation = app.Simulation(topology, system, integrator, cpu, _REPRODUCIBLE)
-    simulation.context.setPositions(positions)
-    return simulation
+    return langevin(topology, system, positions, seed, 300, 2.0, _TIMESTEP_FS)
 
 
 def _field() -> Any:
