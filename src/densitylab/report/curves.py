@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from densitylab.report.figure import save_figure
+
 if TYPE_CHECKING:
     from densitylab.report.learning_curve import Point
 
@@ -33,9 +35,7 @@ def draw_curves(points: list[Point], stem: Path, x: str, published: dict[str, li
     panels[0].set_ylabel("ε / %")
     for axes in panels:
         axes.legend(fontsize="small")
-    for suffix in (".svg", ".png"):
-        figure.savefig(stem.with_suffix(suffix), dpi=150)
-    return stem.with_suffix(".png")
+    return save_figure(figure, stem)
 
 
 def _label(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from densitylab.report.figure import save_figure
 from densitylab.report.table import write_table
 
 
@@ -19,5 +20,4 @@ def write_floors(rows: list[list[Any]], formula: str, stem: Path) -> None:
         axes.plot([row[0] for row in rows], [row[column] for row in rows], "o-", label=header[column].split(" /")[0])
     axes.set(xlabel=f"density functions per {formula}", ylabel="ε, fit against SCF / %", ylim=(0, None))
     axes.legend()
-    for suffix in (".png", ".svg"):
-        figure.savefig(stem.with_suffix(suffix), dpi=150)
+    save_figure(figure, stem)

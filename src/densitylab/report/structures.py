@@ -6,6 +6,8 @@ import csv
 import math
 from pathlib import Path
 
+from densitylab.report.figure import save_figure
+
 _SHOWN = ("epsilon_floor / %", "epsilon_network / %", "epsilon_total / %")
 
 
@@ -32,6 +34,4 @@ def draw_structures(header: list[str], rows: list[list[str | float]], stem: Path
     axes.set(ylabel="ε / %", ylim=(0, None))
     if rows:
         axes.legend()
-    for suffix in (".svg", ".png"):
-        figure.savefig(stem.with_suffix(suffix), dpi=150)
-    return stem.with_suffix(".png")
+    return save_figure(figure, stem)
