@@ -75,7 +75,7 @@ def test_nuclear_fields_of_orbitals(name, level):
 
     expected = [[(potential(r + s) - potential(r - s)) / (2 * step) for s in step * np.eye(3)] for r in nuclei]
     # At a nucleus the potential has a third derivative of about 10 Z⁴; h²/6 of it is 1e-3 relative to a cusp's 1e2.
-    assert np.abs(result.nuclear_fields() - expected).max() < 2e-3
+    assert np.abs(result.nuclear_fields - expected).max() < 2e-3
 
 
 @pytest.mark.parametrize("prior", [Prior.none(), toy_prior()], ids=["no prior", "prior"])
@@ -86,7 +86,7 @@ def test_field_at_every_nucleus_is_exact(name, level, prior):
         fit_density(result, COMPACT, prior, FitSettings(names, grid_level=0)) for names in (("charge",), ALL)
     )
     density = density_of(result, COMPACT, prior, exact.coefficients)
-    assert np.abs(field_of(density) - result.nuclear_fields()).max() < 1e-7  # rounding of a field of about 10
+    assert np.abs(field_of(density) - result.nuclear_fields).max() < 1e-7  # rounding of a field of about 10
     assert np.abs(density.dipole().numpy() - result.dipole).max() < 1e-8
     assert abs(exact.residuals["electrons"]) < 1e-9
     assert exact.residuals["force_hartree_per_bohr"] < 1e-6 < 1e-4 < plain.residuals["force_hartree_per_bohr"]
@@ -96,7 +96,7 @@ def test_force_residual_is_the_error_of_hellmann_feynman_forces():
     result = calculation("water", SMALL)
     fit = fit_density(result, COMPACT, toy_prior(), FitSettings(grid_level=0))
     density = density_of(result, COMPACT, toy_prior(), fit.coefficients)
-    error = result.atoms.numbers[:, None] * (field_of(density) - result.nuclear_fields())
+    error = result.atoms.numbers[:, None] * (field_of(density) - result.nuclear_fields)
     assert fit.residuals["force_hartree_per_bohr"] == pytest.approx(np.abs(error).mean(), rel=1e-9)
 
 
@@ -105,7 +105,7 @@ def test_redundant_constraints_do_no_harm():
     atoms = prepare(Atoms("H2", positions=[[0, 0, -0.37], [0, 0, 0.37]]))
     result = calculate(atoms, MINIMAL)
     density = fitted(result, COMPACT, Prior.none(), FitSettings(ALL, grid_level=0))
-    assert np.abs(field_of(density) - result.nuclear_fields()).max() < 1e-7
+    assert np.abs(field_of(density) - result.nuclear_fields).max() < 1e-7
     assert float(density.electrons()) == pytest.approx(2, abs=1e-9)
 
 
@@ -203,7 +203,7 @@ def test_hellmann_feynman_forces_of_facts():
     to_kcal = HARTREE_TO_KCAL_PER_MOL / BOHR_TO_ANGSTROM
     result = calculate(structure("dimer"), Level("PBE0", "sigmaDZHF", grid_level=5))
     repulsion = nuclear_fields(result)
-    orbital = result.atoms.numbers[:, None] * (repulsion + result.nuclear_fields())
+    orbital = result.atoms.numbers[:, None] * (repulsion + result.nuclear_fields)
     assert np.abs(orbital - result.forces).mean() * to_kcal < 0.6  # 0.375 there
     plain = fit_density(result, jfit(), Prior.none(), FitSettings())
     exact = fit_density(result, jfit(), Prior.none(), FitSettings(ALL))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ class Calculation:
             values.append(orbitals**2 @ self.occupations)
         return torch.as_tensor(np.concatenate(values))
 
+    @cached_property
     def nuclear_fields(self) -> np.ndarray:
         """(A, 3) electric field of the electrons at every nucleus from the orbitals, hartree/(e·bohr)."""
         mole, matrix, fields = molecule(self.atoms, self.level), self.density_matrix(), []

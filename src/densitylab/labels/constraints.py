@@ -33,7 +33,7 @@ def targets_of(names: tuple[Constraint, ...], calculation: Calculation, referenc
     made = {
         "charge": lambda: electrons(calculation.atoms) - reference.electrons(),
         "dipole": lambda: reference.dipole() - torch.as_tensor(calculation.dipole),
-        "field": lambda: torch.as_tensor(calculation.nuclear_fields()) - field_at_nuclei(reference),
+        "field": lambda: torch.as_tensor(calculation.nuclear_fields) - field_at_nuclei(reference),
     }
     return np.concatenate([np.empty(0), *(made[name]().reshape(-1).numpy() for name in names)])
 

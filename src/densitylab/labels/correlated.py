@@ -41,12 +41,9 @@ def correlate(mean_field: Any, level: Level) -> Correlated:
         If the amplitudes do not converge.
     """
     energies, gradient, unrelaxed = (_mp2 if level.correlation == "MP2" else _coupled_cluster)(mean_field, level)
-    heard: list[np.ndarray] = []
-    with_ear = _listen(mean_field, heard)
-    forces = gradient()
-    mean_field.get_veff = with_ear  # as it was
-    matrices = np.asarray(mean_field.make_rdm1()) + heard[-1] / 2 if level.relaxed else np.asarray(unrelaxed())
-    return Correlated(energies, forces, matrices)
+    slope, response = _with_response(mean_field, gradient)
+    matrices = np.asarray(mean_field.make_rdm1()) + response if level.relaxed else np.asarray(unrelaxed())
+    return Correlated(energies, slope, matrices)
 
 
 def natural_orbitals(matrices: np.ndarray, overlap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +88,8 @@ def _coupled_cluster(
     energies["CCSD(T)"] = energies["CCSD"] + float(solver.ccsd_t(eris=integrals))
     if level.correlation == "CCSD(T)":
         return energies, *_with_triples(solver, integrals)
-    _require_lambda(solver.solve_lambda(eris=integrals) and solver.converged_lambda)
+    solver.solve_lambda(eris=integrals)
+    _require_lambda(solver.converged_lambda)
     gradient = solver.nuc_grad_method()
     return energies, lambda: gradient.kernel(eris=integrals), lambda: solver.make_rdm1(ao_repr=True)
 
@@ -113,20 +111,24 @@ def _with_triples(solver: Any, integrals: Any) -> tuple[Callable[[], np.ndarray]
     )
 
 
-def _listen(mean_field: Any, heard: list[np.ndarray]) -> Callable[..., Any]:
-    """Note every density whose potential is asked for; returns what was there before.
+def _with_response(mean_field: Any, gradient: Callable[[], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient, and the correlation and orbital response that it adds to the Hartree-Fock density matrix.
 
-    The last one that a gradient asks for is D + Dᵀ of the correlation and orbital response together: the relaxed
-    density, which PySCF computes but does not hand out.
+    PySCF computes the relaxed density but does not hand it out. The last density whose potential a gradient asks for
+    is D + Dᵀ of that addition, so we listen.
     """
-    potential: Callable[..., Any] = mean_field.get_veff
+    potential, last = mean_field.get_veff, np.empty(0)
 
     def get_veff(mole: Any = None, matrices: Any = None, *more: Any, **named: Any) -> Any:
-        heard.append(np.array(matrices))
+        nonlocal last
+        last = np.array(matrices)
         return potential(mole, matrices, *more, **named)
 
     mean_field.get_veff = get_veff
-    return potential
+    try:
+        return gradient(), last / 2
+    finally:
+        mean_field.get_veff = potential
 
 
 def _freeze(solver: Any, level: Level) -> None:

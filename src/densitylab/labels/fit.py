@@ -165,7 +165,7 @@ def _residuals(calculation: Calculation, density: Density, grid_level: int) -> d
     exact = calculation.density_values(grid.points)
     number = electrons(calculation.atoms)
     dipole_error = density.dipole().numpy() - calculation.dipole
-    force_error = calculation.atoms.numbers[:, None] * (field_at_nuclei(density).numpy() - calculation.nuclear_fields())
+    force_error = calculation.atoms.numbers[:, None] * (field_at_nuclei(density).numpy() - calculation.nuclear_fields)
     return {
         "epsilon_floor_percent": epsilon(density.values(grid.points), exact, grid, number),
         "electrons": float(density.electrons()) - number,

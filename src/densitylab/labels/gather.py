@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ase import Atoms
 
@@ -16,6 +16,8 @@ from densitylab.labels.level import Level
 from densitylab.labels.record_file import StoreError
 from densitylab.labels.records import load_calculation, load_fit
 from densitylab.labels.store import Kind, Store
+
+Loaded = TypeVar("Loaded")
 
 
 @dataclass
@@ -33,11 +35,10 @@ class Found:
 def gather(store: Store) -> Found:
     """Read and check every record. What cannot be read is noted, not raised."""
     found = Found()
-    for key in _readable(store, "calculation", found):
-        calculation = load_calculation(store, key)
+    for key, calculation in _readable(store, "calculation", load_calculation, found):
         found.atoms[key], found.levels[key] = calculation.atoms, calculation.level
         _note(found, check_calculation, key, calculation)
-    for key in _readable(store, "fit", found):
+    for key, fit in _readable(store, "fit", load_fit, found):
         meta = store.meta("fit", key)
         of = meta["calculation"]
         if of not in found.atoms:
@@ -45,19 +46,20 @@ def gather(store: Store) -> Found:
             continue
         found.fits[of] = key
         basis, prior = GaussianBasis.from_description(meta["basis"]), Prior.from_description(meta["prior"])
-        calculation, fit = load_calculation(store, of), load_fit(store, key)
-        _note(found, check_fit, of, calculation, fit, basis, prior, meta["constraints"])
+        _note(found, check_fit, of, load_calculation(store, of), fit, basis, prior, meta["constraints"])
     return found
 
 
-def _readable(store: Store, kind: Kind, found: Found) -> Iterable[str]:
+def _readable(
+    store: Store, kind: Kind, load: Callable[[Store, str], Loaded], found: Found
+) -> Iterator[tuple[str, Loaded]]:
     for key in store.keys(kind):
         try:
-            store.get(kind, key)
+            record = load(store, key)
         except StoreError as error:
             found.damaged.append(str(error))
             continue
-        yield key
+        yield key, record
 
 
 def _note(

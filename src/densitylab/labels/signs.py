@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from densitylab.density import Density
-from densitylab.density.electrostatics import fields
 from densitylab.labels.calculation import UNTRUSTED, Calculation
+from densitylab.labels.constraints import field_at_nuclei
 from densitylab.labels.scf import calculate
 from densitylab.units import ANGSTROM_TO_BOHR, BOHR_TO_ANGSTROM
 
@@ -57,10 +56,7 @@ def _hellmann_feynman(calculation: Calculation, density: Density | None) -> np.n
     """(A, 3) Z (field of the other nuclei + field of the electrons), hartree/bohr."""
     atoms = calculation.atoms
     positions = atoms.positions * ANGSTROM_TO_BOHR
-    if density is None:
-        field = calculation.nuclear_fields()
-    else:
-        field = (fields(density.shells, torch.as_tensor(positions)) @ density.coefficients).numpy()
+    field = calculation.nuclear_fields if density is None else field_at_nuclei(density).numpy()
     apart = positions[:, None] - positions[None]
     cubes = np.linalg.norm(apart, axis=-1) ** 3 + np.diag(np.full(len(atoms), np.inf))
     field = field + (atoms.numbers[None, :, None] * apart / cubes[..., None]).sum(axis=1)

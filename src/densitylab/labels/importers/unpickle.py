@@ -1,6 +1,6 @@
 """Pickles of plain data and tensors, read without running anything that is in them.
 
-A pickle is a program: it can name any function of any library and call it. This reader knows three names, and what
+A pickle is a program: it can name any function of any library and call it. This reader knows four names, and what
 stands behind them is ours; at any other name it stops, before anything is called. This is the documented way to
 restrict pickle ("Restricting Globals"), and the one file of densitylab that may import it (tests/test_house.py).
 Storages of tensors are pickles inside the pickle; ``torch.load(weights_only=True)`` reads those.
