@@ -25,7 +25,8 @@ from densitylab.structures import prepare
 H2, WATER = "2\n{}\nH 0 0 0\nH 0 0 0.74\n", "3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
 HF = ("labels.level.functional=HF", "labels.level.basis=sto-3g", "labels.level.density_fit=false")
 CHEAP = (*HF, "basis=def2_universal_jfit", "name=it")
-LABEL = ("task=label", *CHEAP, "structures=files", "structures.paths=my.xyz", "task.store=store")
+DNA = ("task=label", *CHEAP, "task.store=store")
+LABEL = (*DNA, "structures=files", "structures.paths=my.xyz")
 QUICK = ("model.lmax=0", "model.channels=4", "trainer.max_steps=2", "+trainer.limit_val_batches=0", "task.splits=[]")
 GROUPS = ("dataset.train_groups=[a]", "dataset.validation_groups=[]", "dataset.test_groups=[]", "labels.store=store")
 TRAIN = (*QUICK, *CHEAP, *GROUPS, "logger=csv")
@@ -165,7 +166,8 @@ SPOILED = [  # command, file, what has become of it, what is said
 MISTAKES = [  # command, what is wrong in it, what is said
     (LABEL, ("structures.charge=1", "structures.multiplicity=1"), "my.xyz, frame 0: multiplicity 1 is impossible"),
     (TRAIN, ("labels.store=my.xyz",), "my.xyz is not a folder"),
-    (TRAIN, ("labels.store=nothing",), "train_groups=a; no labels at this level: see task=label"),
+    (TRAIN, ("labels.store=nothing",), "nothing has nothing at HF/sto-3g .see task=label.; there are no labels"),
+    (TRAIN, ("labels.level.functional=PBE",), r"store has nothing at PBE/sto-3g .*there are 7 at HF/sto-3g"),
     (TRAIN, ("dataset.train_groups=[helium]", "basis=default"), r"no functions for He \(it has H, O\)"),
     (EVALUATE, ("dataset.train_groups=[helium]",), r"no functions for He \(it has H, O\)"),
     (TRAIN, ("dataset.train_groups=[]",), "no training structures"),
@@ -191,6 +193,35 @@ def test_the_same_commands_could_start_without_the_mistake(home, capfd, command)
 @pytest.mark.parametrize(("command", "more", "sentence"), MISTAKES)
 def test_mistake_in_the_command(home, capfd, command, more, sentence):
     refused(capfd, sentence, *command, *more)
+
+
+DNA_FILE = """\
+ATOM      2  O5'  DA A   1       1.500   0.000   0.000  1.00  0.00           O
+END
+"""
+DNA_MISTAKES = [  # the structures, exit code (2: seen before the run starts), what is said
+    (("structures=dna", "structures.sequence=GAXTC"), 1, "letter 'X' at position 3 is not one of A, C, G, T"),
+    (("structures=dna_file", "structures.path=my.pdb"), 2, "my.pdb: DA 1 of chain A lacks C5', C4', O4'"),
+    (("structures=dna_file", "structures.path=my.xyz"), 2, "my.xyz: not readable as a structure"),
+]
+
+
+@pytest.mark.parametrize(("more", "code", "sentence"), DNA_MISTAKES)
+def test_dna_that_cannot_be_made(home, capfd, more, code, sentence):
+    Path("my.pdb").write_text(DNA_FILE)
+    refused(capfd, sentence, *DNA, *more, code=code)
+
+
+def test_molden_in_no_known_order(home, capfd):
+    """d functions as −2 … +2: an order that no program has. Nothing is stored."""
+    pytest.importorskip("iodata")
+    from tests.labels.calculations import calculation
+    from tests.labels.test_wavefunctions import FLEXIBLE, disordered, write_molden
+
+    made = calculation("water", FLEXIBLE)
+    write_molden(Path("my.molden"), made, disordered(made))
+    words = ("task=import", "task.path=my.molden", "task.program=orca", "task.store=store", "labels.level.basis=own")
+    refused(capfd, "my.molden: (not readable as molden|.*not orthonormal)", *CHEAP, *words, code=1)
 
 
 @pytest.mark.parametrize("change", [halve, add({"code": Code()}), add({"state_dict": {}})])

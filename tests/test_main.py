@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 import densitylab
 from densitylab import config
+from densitylab.errors import plain_warnings
 from tests.toybox.project import ROOT, Project
 
 
@@ -124,3 +126,9 @@ def test_the_process_of_a_run_explains_itself(project: Project) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=project.environment)
     assert done.returncode == 2
     assert "usage: python -m densitylab.runs DIR" in done.stderr
+
+
+def test_warnings_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    plain_warnings()
+    assert warnings.formatwarning(UserWarning("no cell"), UserWarning, "file.py", 3) == "warning: no cell\n"

@@ -6,7 +6,7 @@ import signal
 import sys
 
 from densitylab import __version__
-from densitylab.errors import ConfigError, report
+from densitylab.errors import ConfigError, plain_warnings, report
 
 
 def main() -> int:
@@ -22,6 +22,7 @@ def main() -> int:
     from densitylab.launch import launch, show
     from densitylab.preflight import preflight
 
+    plain_warnings()
     debug = any(line.startswith("+debug=") for line in args.overrides)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
     plan = None

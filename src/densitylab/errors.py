@@ -6,6 +6,7 @@ import difflib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterable
 
 
@@ -46,3 +47,12 @@ def report(error: BaseException, debug: bool = False) -> None:
         traceback.print_exception(error)
     text = str(error) if ours else sentence(error)
     print(f"error: {text}", file=sys.stderr, flush=True)
+
+
+def plain_warnings() -> None:
+    """Show warnings as one line, ``warning: <message>``, without the line of code that they come from."""
+
+    def formatted(message: Warning | str, *place: object, **more: object) -> str:
+        return f"warning: {message}\n"
+
+    warnings.formatwarning = formatted

@@ -25,7 +25,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from densitylab.build import build
-from densitylab.errors import ConfigError, report, sentence
+from densitylab.errors import ConfigError, plain_warnings, report, sentence
 from densitylab.files import write_atomically
 from densitylab.lock import exclusive, is_held, is_main_rank
 from densitylab.record import Frozen, essentials, metadata
@@ -152,6 +152,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -m densitylab.runs DIR   (a directory densitylab has prepared)", file=sys.stderr)
         return 2
+    plain_warnings()
     for number in STOPS:
         signal.signal(number, _stop_once)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # what Ray starts is deaf to Ctrl-C

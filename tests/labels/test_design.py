@@ -130,3 +130,25 @@ def test_bad_basis_files(tmp_path, name, text, message):
         (tmp_path / name).write_text(text)
     with pytest.raises(BasisError, match=message):
         from_file(str(tmp_path / name), ["H", "O"])
+
+
+def test_fixed_elements_keep_their_shells(given):
+    found = design(COMPACT, [given], WATER, functions=50, steps=4, fixed={"H"})
+    assert found.of("H") == COMPACT.of("H")
+    assert size(found, WATER) <= 50
+    assert found.of("O") != COMPACT.of("O")
+
+
+def test_fixed_elements_with_tempered_exponents(given):
+    start = even_tempered("def2-SVP", ["H", "O"], 3.0)
+    found = optimise(start, [given], steps=4, tempered=True, fixed={"O"})
+    assert found.of("O") == start.of("O")
+    assert floor_of(found, given) < floor_of(start, given)
+
+
+def test_file_of_all_its_elements(tmp_path):
+    import basis_set_exchange as bse
+
+    file = tmp_path / "jfit.gbs"
+    file.write_text(bse.get_basis("def2-universal-JFIT", elements=["H", "S"], fmt="gaussian94"))
+    assert from_file(str(file)).symbols == ["H", "S"]

@@ -161,15 +161,19 @@ def test_files_of_several_molecules_are_one_level(tmp_path):
 # -------------------------------------------------------------------------------------------------------- refused
 
 
-def test_unknown_order_is_refused(tmp_path):
-    """d as −2 … +2, which no program that writes molden has."""
-    made = calculated("water", FLEXIBLE)
-    mole = molecule(made.atoms, FLEXIBLE)
-    places = [i for i, label in enumerate(mole.ao_labels(fmt=False)) if label[0] == 0 and label[2].endswith("d")]
+def disordered(made: Calculation) -> np.ndarray:
+    """The orbitals with the d functions of the first atom as −2 … +2, which no program that writes molden has."""
+    labels = molecule(made.atoms, made.level).ao_labels(fmt=False)
+    places = [i for i, label in enumerate(labels) if label[0] == 0 and label[2].endswith("d")]
     orbitals = made.orbitals.copy()
     orbitals[places] = orbitals[places[::-1]]
+    return orbitals
+
+
+def test_unknown_order_is_refused(tmp_path):
+    made = calculated("water", FLEXIBLE)
     with pytest.raises(LabelError, match=r"a\.molden: not readable as molden|not orthonormal"):
-        read_one(write_molden(tmp_path / "a.molden", made, orbitals), FLEXIBLE)
+        read_one(write_molden(tmp_path / "a.molden", made, disordered(made)), FLEXIBLE)
 
 
 def test_orbitals_normalised_one_by_one_are_not_enough(tmp_path):

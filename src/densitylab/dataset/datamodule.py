@@ -39,6 +39,8 @@ class DensityDataModule(LightningDataModule):
     ------
     DatasetError
         If a split cannot be made as asked.
+    LabelError
+        If the store has nothing at this level.
     """
 
     def __init__(

@@ -45,8 +45,7 @@ def _matching(groups: list[str], patterns: list[str], name: str) -> set[str]:
     for pattern in patterns:
         if not any(fnmatchcase(group, pattern) for group in groups):
             shown = ", ".join(groups[:8]) + (f" and {len(groups) - 8} more" if len(groups) > 8 else "")
-            there = f"there are {shown}" if groups else "no labels at this level: see task=label"
-            raise DatasetError(f"no group matches {name}_groups={pattern}; {there}")
+            raise DatasetError(f"no group matches {name}_groups={pattern}; there are {shown}")
     return {group for group in groups if any(fnmatchcase(group, pattern) for pattern in patterns)}
 
 

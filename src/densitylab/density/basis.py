@@ -138,28 +138,29 @@ def from_shells(name: str, shells: Mapping[str, Mapping[str, list[float]]], elem
     return GaussianBasis(name, chosen)
 
 
-def from_file(path: str, elements: Iterable[str]) -> GaussianBasis:
+def from_file(path: str, elements: Iterable[str] | None = None) -> GaussianBasis:
     """A basis from a file: ``.yaml`` as ``task=design_basis`` writes it, or any format the Basis Set Exchange reads
-    (``.gbs``, ``.nw`` …), decontracted.
+    (``.gbs``, ``.nw`` …), decontracted; for ``elements``, or all that it has.
 
     Raises :class:`BasisError` if the file is missing, damaged, or lacks an element.
     """
     import basis_set_exchange as bse
     import yaml
 
-    file, symbols = Path(path), sorted(set(elements))
+    file, symbols = Path(path), None if elements is None else sorted(set(elements))
     if not file.is_file():
         raise BasisError(f"basis file {file} does not exist")
     try:
         if file.suffix in (".yaml", ".yml"):
             content = yaml.safe_load(file.read_text())
-            return from_shells(content["name"], content["shells"], symbols)
-        data = bse.read_formatted_basis_file(str(file))["elements"]
-        shells = {symbol: data[str(bse.lut.element_Z_from_sym(symbol))]["electron_shells"] for symbol in symbols}
+            return from_shells(content["name"], content["shells"], symbols or content["shells"])
+        data = bse.read_formatted_basis_file(str(file))["elements"].items()
+        known = {bse.lut.element_sym_from_Z(z, normalize=True): own["electron_shells"] for z, own in data}
+        shells = {symbol: known[symbol] for symbol in symbols or known}
     except BasisError:
         raise
     except Exception as error:  # every format has its own way to complain
-        raise BasisError(f"basis file {file} cannot be read, or lacks one of {', '.join(symbols)}: {error}") from None
+        raise BasisError(f"basis file {file} cannot be read, or lacks an element: {error}") from None
     return GaussianBasis(file.stem, {symbol: tuple(_primitives(own)) for symbol, own in shells.items()})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from ase import Atoms
@@ -14,8 +14,11 @@ from densitylab.labels.exponents import optimise
 from densitylab.labels.floor import Sample
 
 
-def cheapest_shell(basis: GaussianBasis, samples: list[Sample]) -> tuple[str, int]:
-    """Element and index of the shell whose loss costs least Coulomb energy per function: cᵀ [(J⁻¹)_shell]⁻¹ c."""
+def cheapest_shell(basis: GaussianBasis, samples: list[Sample], fixed: Collection[str] = ()) -> tuple[str, int]:
+    """Element and index of the shell whose loss costs least Coulomb energy per function: cᵀ [(J⁻¹)_shell]⁻¹ c.
+
+    Shells of elements that are ``fixed`` are not for sale.
+    """
     costs: dict[tuple[str, int], float] = {}
     for given in samples:
         shells = basis.shells(given.atoms)
@@ -23,6 +26,8 @@ def cheapest_shell(basis: GaussianBasis, samples: list[Sample]) -> tuple[str, in
         coefficients = inverse @ (coulomb(shells, given.dense.shells) @ given.dense.coefficients)
         owners = [(symbol, i) for symbol in given.atoms.symbols for i in range(len(basis.of(symbol)))]
         for owner, offset, l in zip(owners, shells.offsets.tolist(), shells.l.tolist(), strict=True):
+            if owner[0] in fixed:
+                continue
             own = slice(offset, offset + 2 * l + 1)
             cost = coefficients[own] @ torch.linalg.solve(inverse[own, own], coefficients[own])
             costs[owner] = costs.get(owner, 0.0) + float(cost) / (2 * l + 1)
@@ -31,20 +36,20 @@ def cheapest_shell(basis: GaussianBasis, samples: list[Sample]) -> tuple[str, in
 
 def design(
     basis: GaussianBasis, samples: list[Sample], formula: Atoms, functions: int, steps: int, tempered: bool = False,
-    report: Callable[[GaussianBasis], None] = lambda basis: None,
+    fixed: Collection[str] = (), report: Callable[[GaussianBasis], None] = lambda basis: None,
 ) -> GaussianBasis:  # fmt: skip
     """Prune ``basis`` shell by shell to at most ``functions`` functions in ``formula``, exponents optimised on the way.
 
     ``steps`` of L-BFGS follow the last shell, a quarter of them every tenth of the functions before; ``report`` is
-    given every basis that has been optimised.
+    given every basis that has been optimised. Elements that are ``fixed`` keep their shells.
     """
-    basis = optimise(basis, samples, steps // 4, tempered)
+    basis = optimise(basis, samples, steps // 4, tempered, fixed)
     report(basis)
     while size(basis, formula) > functions:
         goal = max(functions, round(0.9 * size(basis, formula)))
         while size(basis, formula) > goal:
-            basis = _without(basis, *cheapest_shell(basis, samples))
-        basis = optimise(basis, samples, steps if goal == functions else steps // 4, tempered)
+            basis = _without(basis, *cheapest_shell(basis, samples, fixed))
+        basis = optimise(basis, samples, steps if goal == functions else steps // 4, tempered, fixed)
         report(basis)
     return basis
 

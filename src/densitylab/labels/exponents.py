@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 
@@ -12,27 +14,35 @@ _CLOSEST = 1.5  # ratio of neighbouring exponents; closer ones share a density a
 _REPULSION = 20.0  # percent per squared logarithm that is missing to it
 
 
-def optimise(basis: GaussianBasis, samples: list[Sample], steps: int, tempered: bool = False) -> GaussianBasis:
+def optimise(
+    basis: GaussianBasis, samples: list[Sample], steps: int, tempered: bool = False, fixed: Collection[str] = ()
+) -> GaussianBasis:
     """Move the exponents of every element downhill in the mean floor (L-BFGS on their logarithms), none too close.
 
-    ``tempered`` keeps the exponents of each element and l even-tempered: two parameters for all of them.
+    ``tempered`` keeps the exponents of each element and l even-tempered: two parameters for all of them. Elements that
+    are ``fixed`` stay as they are.
     """
     from scipy.optimize import minimize
 
     keys = [(symbol, i) for symbol in basis.symbols for i in range(len(basis.of(symbol)))]
-    start = np.log([basis.of(symbol)[i][1] for symbol, i in keys])
-    groups = _groups(basis, keys)
-    directions = _tempered(groups, len(keys)) if tempered else np.eye(len(keys))
+    exponents = np.array([basis.of(symbol)[i][1] for symbol, i in keys])
+    start = np.log(exponents)
+    free = np.array([symbol not in fixed for symbol, _ in keys])
+    groups = [group for group in _groups(basis, keys) if free[group].all()]
+    directions = _tempered(groups, len(keys)) if tempered else np.eye(len(keys))[:, free]
     layouts = [_layout(basis, keys, given) for given in samples]
 
+    def at(parameters: np.ndarray) -> np.ndarray:
+        return np.where(free, directions @ parameters, start)
+
     def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _mean_floor(directions @ parameters, samples, layouts)
-        price, slope = _crowding(directions @ parameters, groups)
+        value, gradient = _mean_floor(at(parameters), samples, layouts)
+        price, slope = _crowding(at(parameters), groups)
         return value + price, directions.T @ (gradient + slope)
 
-    first = np.linalg.lstsq(directions, start, rcond=None)[0]
+    first = np.linalg.lstsq(directions, np.where(free, start, 0), rcond=None)[0]
     result = minimize(objective, first, jac=True, method="L-BFGS-B", options={"maxiter": steps})
-    return _with_exponents(basis, keys, np.exp(directions @ result.x))
+    return _with_exponents(basis, keys, np.where(free, np.exp(at(result.x)), exponents))
 
 
 def _mean_floor(

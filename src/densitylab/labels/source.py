@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -80,8 +81,20 @@ class LabelSource:
         return fit if self.store.has("fit", fit) else None
 
     def infos(self) -> dict[str, dict[str, Any]]:
-        """Key → ``Atoms.info`` (group, size, charge …) of every calculation at this level, sorted by key."""
-        return {key: meta["info"] for key, meta in _at_level(self.store, self.level)}
+        """Key → ``Atoms.info`` (group, size, charge …) of every calculation at this level, sorted by key.
+
+        Raises
+        ------
+        LabelError
+            If there are none; the message says what levels are there.
+        """
+        found = {key: meta["info"] for key, meta in _at_level(self.store, self.level)}
+        if found:
+            return found
+        metas = (self.store.meta("calculation", key) for key in self.store.keys("calculation"))
+        counts = Counter(str(Level(**meta["level"])) for meta in metas)
+        there = ", ".join(f"{count} at {level}" for level, count in counts.items()) or "no labels at all"
+        raise LabelError(f"{self.store.path} has nothing at {self.level} (see task=label); there are {there}")
 
     def size(self, key: str) -> int:
         """Number of atoms of a calculation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from densitylab.outlook import Outlook
 from densitylab.tasks.parts import label_source, quiet
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from omegaconf import DictConfig
 
     from densitylab.dataset import DensityDataModule
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 
 def design_basis(
     config: DictConfig, run: Run, functions: int, formula: str = "H2O", samples: int = 6, largest_atoms: int = 9,
-    held_out: int = 3, steps: int = 120, tempered: bool = False,
+    held_out: int = 3, steps: int = 120, tempered: bool = False, fixed: str | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Prune and optimise ``config.basis`` to at most ``functions`` functions per ``formula``.
+
+    ``fixed``: a file (``.yaml``) of a basis whose elements take the place of those of ``config.basis`` and stay.
 
     Leaves ``basis_N.yaml`` for every number of functions N on the way (use one with ``basis=file basis.path=…``), and
     their floors, on the structures that were designed on and on held-out ones, as a table and a figure.
@@ -31,7 +35,7 @@ def design_basis(
     Raises
     ------
     ConfigError
-        If no structure is small enough, or the labels lack an element of the formula.
+        If no structure is small enough, the labels lack an element of the formula, or ``fixed`` leaves nothing to do.
     """
     from ase import Atoms
 
@@ -43,6 +47,7 @@ def design_basis(
 
     data = _data(config)
     source, molecule = data.source, Atoms(formula)
+    start, kept = _start(source.basis, fixed, molecule, functions)
     rows: list[list[Any]] = []
     given = [sample(each, source.prior) for each in _smallest(data, ["train"], samples, largest_atoms)]
     apart = _smallest(data, ["validation", "test"], held_out)
@@ -54,14 +59,17 @@ def design_basis(
         _write(run, basis, rows[-1][0])
         print(f"{rows[-1][0]} functions per {formula}: floor {own:.3f} %, held out {rows[-1][2]:.3f} %", flush=True)
 
-    design(source.basis, given, molecule, functions, steps, tempered, record)
+    design(start, given, molecule, functions, steps, tempered, kept, record)
     write_floors(rows, formula, run.path / "floors")
     return [metric("epsilon_floor", row[2], "%", "held out", f"{row[0]} functions") for row in rows]
 
 
 def outlook(config: DictConfig) -> Outlook:
     """Count the structures to design on; see :mod:`densitylab.outlook`."""
-    data = _data(config)
+    from ase import Atoms
+
+    data, task = _data(config), config.task
+    _start(data.source.basis, task.fixed, Atoms(task.formula), task.functions)
     return Outlook([f"{name} {len(keys)} structures" for name, keys in data.keys.items() if keys])
 
 
@@ -75,6 +83,24 @@ def _data(config: DictConfig) -> DensityDataModule:
     if not asked <= known:
         raise ConfigError(f"task.formula={config.task.formula}: the labels have {', '.join(sorted(known))} only")
     return data
+
+
+def _start(
+    basis: GaussianBasis, fixed: str | None, molecule: Atoms, functions: int
+) -> tuple[GaussianBasis, frozenset[str]]:
+    """The basis to begin with, and the elements that are fixed in it."""
+    from densitylab.density.basis import from_file
+
+    if fixed is None:
+        return basis, frozenset()
+    known = from_file(fixed)
+    kept = frozenset(known.elements) & frozenset(basis.elements)
+    if kept == set(basis.elements):
+        raise ConfigError(f"task.fixed={fixed} has all elements of the labels: nothing is left to design")
+    own = sum(known.size(symbol) for symbol in molecule.symbols if symbol in kept)
+    if own >= functions:
+        raise ConfigError(f"task.functions={functions}: the fixed elements alone have {own} in {molecule.symbols}")
+    return replace(basis, elements={**basis.elements, **{symbol: known.of(symbol) for symbol in kept}}), kept
 
 
 def _smallest(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +23,7 @@ def export(
     LabelError
         If the format is unknown, or the store has nothing at this level.
     """
-    from densitylab.labels import LabelError, Level
+    from densitylab.labels import LabelError
     from densitylab.labels.exporters import write_extxyz, write_hdf5
 
     source = label_source(config, frozen=True, store=store)
@@ -34,12 +33,6 @@ def export(
     if name not in writers:
         raise LabelError(f"{path}: unknown format; name it ({', '.join(writers)}) or the file ({', '.join(suffixes)})")
     keys = list(source.infos())
-    if not keys:
-        levels = Counter(
-            str(Level(**source.store.meta("calculation", key)["level"])) for key in source.store.keys("calculation")
-        )
-        there = ", ".join(f"{count} at {level}" for level, count in levels.items()) or "no labels at all"
-        raise LabelError(f"{store} has nothing at {source.level}; there are {there}")
     try:
         writers[name](Path(path), source.store, keys)
     except OSError as error:
