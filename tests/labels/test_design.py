@@ -47,6 +47,16 @@ def test_slope_of_the_floor(given):
         assert float(slope[k]) == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=0.02, abs=1e-3 * ends[0])
 
 
+def test_slope_of_some_exponents(given):
+    """The same as among all of them."""
+    shells = COMPACT.shells(given.atoms)
+    logarithms = shells.exponents.log().requires_grad_()
+    moving = torch.arange(len(logarithms)) % 3 == 0
+    (whole,) = torch.autograd.grad(floor(shells, given, logarithms), logarithms)
+    (part,) = torch.autograd.grad(floor(shells, given, logarithms, moving), logarithms)
+    assert torch.allclose(part[moving], whole[moving], rtol=1e-9)  # the same sums
+
+
 def test_optimisation_lowers_the_floor(given):
     found = optimise(COMPACT, [given], steps=10)
     assert floor_of(found, given) < 0.8 * floor_of(COMPACT, given)

@@ -36,7 +36,7 @@ def optimise(
         return np.where(free, directions @ parameters, start)
 
     def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _mean_floor(at(parameters), samples, layouts)
+        value, gradient = _mean_floor(at(parameters), free, samples, layouts)
         price, slope = _crowding(at(parameters), groups)
         return value + price, directions.T @ (gradient + slope)
 
@@ -46,13 +46,15 @@ def optimise(
 
 
 def _mean_floor(
-    logarithms: np.ndarray, samples: list[Sample], layouts: list[tuple[Shells, np.ndarray]]
+    logarithms: np.ndarray, free: np.ndarray, samples: list[Sample], layouts: list[tuple[Shells, np.ndarray]]
 ) -> tuple[float, np.ndarray]:
-    """Mean floor and its derivative with respect to every ln α."""
+    """Mean floor and its derivative with respect to every ln α that is ``free``."""
     value, gradient = 0.0, np.zeros(len(logarithms))
     for given, (template, owners) in zip(samples, layouts, strict=True):
         own = torch.as_tensor(logarithms[owners]).requires_grad_()
-        error = floor(Shells(template.centers, own.detach().exp(), template.l), given, own)
+        error = floor(
+            Shells(template.centers, own.detach().exp(), template.l), given, own, torch.as_tensor(free[owners])
+        )
         (slope,) = torch.autograd.grad(error, own)
         value += error.item() / len(samples)
         np.add.at(gradient, owners, slope.numpy() / len(samples))

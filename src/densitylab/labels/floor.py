@@ -55,28 +55,36 @@ def sample(calculation: Calculation, prior: Prior, grid_level: int = 1, beta: fl
     return Sample(atoms, grid, values, Density.from_basis(large, atoms, torch.as_tensor(fit.coefficients)))
 
 
-def floor(shells: Shells, given: Sample, logarithms: Tensor | None = None) -> Tensor:
-    """ε in percent of the best fit of ``given`` in ``shells``; differentiable in ``logarithms`` (S,) = ln α."""
+def floor(shells: Shells, given: Sample, logarithms: Tensor | None = None, moving: Tensor | None = None) -> Tensor:
+    """ε in percent of the best fit of ``given`` in ``shells``; differentiable in ``logarithms`` (S,) = ln α.
+
+    ``moving`` (S,) bool: the shells whose derivatives are asked for (all if ``None``); others are wrong, and cost
+    nothing.
+    """
     logarithms = shells.exponents.log() if logarithms is None else logarithms
-    metric, projections = _differentiable(shells, given.dense, logarithms)
-    moving = Shells(shells.centers, logarithms.exp(), shells.l)
-    charges = moving.charges()
+    moving = torch.full_like(shells.l, logarithms.requires_grad, dtype=torch.bool) if moving is None else moving
+    metric, projections = _differentiable(shells, given.dense, logarithms, moving)
+    moved = Shells(shells.centers, logarithms.exp(), shells.l)
+    charges = moved.charges()
     free, response = torch.linalg.solve(metric, torch.stack([projections, charges], dim=1)).unbind(1)
     missing = given.dense.electrons() - charges @ free
     coefficients = free + response * missing / (charges @ response)
-    error = evaluate(moving, coefficients, given.grid.points) - given.values
+    error = evaluate(moved, coefficients, given.grid.points) - given.values
     return 100 * given.grid.integrate(error.abs()) / electrons(given.atoms)
 
 
-def _differentiable(shells: Shells, dense: Density, logarithms: Tensor) -> tuple[Tensor, Tensor]:
-    """Coulomb matrix (F, F) and projections (F,), right in value and first derivative at the shells' exponents."""
-    change = torch.repeat_interleave(logarithms - logarithms.detach(), 2 * shells.l + 1)
+def _differentiable(shells: Shells, dense: Density, logarithms: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+    """Coulomb matrix (F, F) and projections (F,), right in value and first derivative at the moving exponents."""
+    functions = torch.repeat_interleave(moving, 2 * shells.l + 1)
+    change = torch.repeat_interleave(logarithms - logarithms.detach(), 2 * shells.l + 1)[functions]
 
-    def slope(ket: Shells) -> Tensor:
-        plus, minus = (Shells(shells.centers, shells.exponents * np.exp(s), shells.l) for s in (_STEP, -_STEP))
-        return (coulomb(plus, ket) - coulomb(minus, ket)) / (2 * _STEP)
+    def first_order(ket: Shells) -> Tensor:
+        ends = (shells.exponents[moving] * np.exp(sign * _STEP) for sign in (1, -1))
+        plus, minus = (coulomb(Shells(shells.centers[moving], end, shells.l[moving]), ket) for end in ends)
+        rows = change[:, None] * (plus - minus) / (2 * _STEP)
+        return torch.zeros(shells.size, ket.size, dtype=rows.dtype).index_put((functions,), rows)
 
-    rows = change[:, None] * slope(shells)
-    projections = (coulomb(shells, dense.shells) + change[:, None] * slope(dense.shells)) @ dense.coefficients
+    rows = first_order(shells)
+    projections = (coulomb(shells, dense.shells) + first_order(dense.shells)) @ dense.coefficients
     ridge = _SMALLEST_EIGENVALUE * torch.eye(shells.size, dtype=torch.float64)
     return coulomb(shells) + ridge + rows + rows.T, projections
