@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.autograd import gradcheck
@@ -87,3 +91,27 @@ def test_variance_is_kept():
     for l in range(3):
         # 200 · 16 · (2l + 1) heavy-tailed samples: a few per cent
         assert out[:, l * l : (l + 1) ** 2].square().mean() == pytest.approx(1.0, rel=0.2)
+
+
+ONCE = """
+import hashlib, numpy as np
+from densitylab.model.kernels import cpu
+from densitylab.model.kernels.paths import Paths
+rng, paths = np.random.default_rng(0), Paths(1, 2, 1)
+source, target = rng.integers(0, 9, 80), np.sort(rng.integers(0, 9, 80))
+shapes = (9, 4, 19), (80, 9), (80, len(paths.triples), 19), (9, 4, 19)
+x, harmonics, weights, grad = (rng.normal(size=shape) for shape in shapes)
+table, gradients = cpu.Table.of(paths), [np.zeros_like(each) for each in (x, harmonics, weights)]
+cpu.backward(table, x, harmonics, weights, source, target, grad, *gradients)
+cpu.forward(table, x, harmonics, weights, source, target, grad)
+print([hashlib.sha256(each.tobytes()).hexdigest() for each in (grad, *gradients)])
+"""
+
+
+def test_a_kernel_from_the_cache_rounds_as_one_from_the_compiler(tmp_path):
+    """Else a resumed run is not, bit by bit, the run that was not interrupted."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", ONCE]
+    first, second = (subprocess.run(command, env=environment, capture_output=True, check=True).stdout for _ in range(2))
+    assert list(tmp_path.rglob("*.nbc"))
+    assert first == second

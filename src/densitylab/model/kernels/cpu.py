@@ -8,6 +8,7 @@ what is left is a sum over table entries of channel vectors, which the compiler 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numba
@@ -64,10 +65,12 @@ def backward(
     )  # fmt: skip
 
 
-_compile = numba.njit(parallel=True, fastmath={"contract", "reassoc", "nsz"}, cache=True, nogil=True)
+# No "reassoc": a kernel fresh from the compiler and the same from its cache then round differently, and a run that is
+# resumed is not the run that was not interrupted. Sums that are to be vectorised have their order written out.
+_compile = partial(numba.njit, fastmath={"contract"}, cache=True, nogil=True)
 
 
-@_compile
+@_compile(parallel=True)
 def _forward(pairs, terms, values, x, harmonics, weights, source, starts, out):  # type: ignore[no-untyped-def]
     channels = x.shape[2]
     for atom in numba.prange(out.shape[0]):
@@ -89,7 +92,21 @@ def _forward(pairs, terms, values, x, harmonics, weights, source, starts, out): 
                     out[atom, o, c] += k[n] * product[c]
 
 
-@_compile
+@_compile()
+def _sum(values):  # type: ignore[no-untyped-def]
+    """Σ values in eight lanes."""
+    whole = len(values) - len(values) % 8
+    a = b = c = d = e = f = g = h = values[0] * 0
+    for i in range(0, whole, 8):
+        a, b, c, d = a + values[i], b + values[i + 1], c + values[i + 2], d + values[i + 3]
+        e, f, g, h = e + values[i + 4], f + values[i + 5], g + values[i + 6], h + values[i + 7]
+    total = ((a + e) + (c + g)) + ((b + f) + (d + h))
+    for i in range(whole, len(values)):
+        total += values[i]
+    return total
+
+
+@_compile(parallel=True)
 def _backward(  # type: ignore[no-untyped-def]
     pairs,
     terms,
@@ -109,6 +126,7 @@ def _backward(  # type: ignore[no-untyped-def]
     for atom in numba.prange(x.shape[0]):
         k = np.zeros(len(pairs), x.dtype)
         grad_k = np.zeros(len(pairs), x.dtype)
+        products = np.zeros(channels, x.dtype)
         for position in range(starts[atom], starts[atom + 1]):
             edge = order[position]
             k[:] = 0
@@ -117,13 +135,12 @@ def _backward(  # type: ignore[no-untyped-def]
             i = target[edge]
             for n in range(len(pairs)):
                 path, component, o = pairs[n, 0], pairs[n, 1], pairs[n, 2]
-                total = x.dtype.type(0)
                 for c in range(channels):
                     wg = weights[edge, path, c] * grad[i, o, c]
                     xg = x[atom, component, c] * grad[i, o, c]
                     grad_x[atom, component, c] += k[n] * wg
                     grad_weights[edge, path, c] += k[n] * xg
-                    total += weights[edge, path, c] * xg
-                grad_k[n] = total
+                    products[c] = weights[edge, path, c] * xg
+                grad_k[n] = _sum(products)
             for t in range(len(terms)):
                 grad_harmonics[edge, terms[t, 1]] += values[t] * grad_k[terms[t, 0]]
