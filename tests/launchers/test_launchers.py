@@ -88,6 +88,19 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(project: Project, launche
     assert project.run(*TWO).returncode == 0
 
 
+def test_a_single_worker_goes_one_by_one_and_heeds_ctrl_c(project: Project) -> None:
+    """Not taken for the loss of the run, which would start it again."""
+    process = project.start(*TWO, "hydra/launcher=joblib", "hydra.launcher.workers=1")
+    first = project.wait_for(RUNS[0])
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    code, out, _ = ended(process)
+    assert code == 130
+    assert "started again" not in out
+    assert [project.processes(run) for run in RUNS] == [[first], []]
+    assert project.results(RUNS[0])["status"] == "interrupted"
+
+
 @pytest.mark.slow
 def test_a_lost_ray_worker_takes_its_run_with_it_and_another_does_both(project: Project) -> None:
     pytest.importorskip("ray")
