@@ -143,7 +143,7 @@ def test_structures_are_made_once(tmp_path):
         atoms.info["size"] = 1
         return [atoms, structure("OH")]
 
-    recipe = {"_target_": "somewhere.make_ions", "seed": 3}
+    recipe = {"_target_": "somewhere.make_ions", "seed": 3, "path": None}  # it could be a file's, but is not
     first = stored_structures(Store(tmp_path), recipe, make)
     again = stored_structures(Store(tmp_path), dict(reversed(recipe.items())), make)
     assert len(made) == 1

@@ -41,7 +41,7 @@ def stored_structures(store: Store, recipe: Mapping[str, Any], make: Callable[[]
 
 def structures_file(store: Store, recipe: Mapping[str, Any]) -> Path | None:
     """Where the structures of a recipe are, or will be, kept; None for those that are read from files."""
-    if {"path", "paths"} & set(recipe):
+    if recipe.get("path") or recipe.get("paths"):
         return None
     function = str(recipe.get("_target_", "structures")).rsplit(".")[-1]
     return store.path / "structures" / f"{function}-{fingerprint(dict(recipe))[:10]}.extxyz"
