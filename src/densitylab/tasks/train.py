@@ -71,6 +71,7 @@ def _fit(config: DictConfig, run: Run, data: DensityDataModule, trainer: Trainer
 def outlook(config: DictConfig) -> Outlook:
     """Build network, objective, optimiser and trainer, and count the labels; see :mod:`densitylab.outlook`."""
     from densitylab.dataset import DatasetError
+    from densitylab.labels import LabelError
 
     quiet()
     found = Outlook()
@@ -85,7 +86,7 @@ def outlook(config: DictConfig) -> Outlook:
         found.facts += data.describe()
         source, elements = data.source, data.source.elements
         data.check(ranks, validates=config.objective.get("patience") is not None)
-    except DatasetError as error:
+    except (DatasetError, LabelError) as error:
         found.problems.append(str(error))
     if elements:  # else nobody knows which network this will be
         basis = source.of((), elements).basis
