@@ -166,7 +166,7 @@ SPOILED = [  # command, file, what has become of it, what is said
 MISTAKES = [  # command, what is wrong in it, what is said
     (LABEL, ("structures.charge=1", "structures.multiplicity=1"), "my.xyz, frame 0: multiplicity 1 is impossible"),
     (TRAIN, ("labels.store=my.xyz",), "my.xyz is not a folder"),
-    (TRAIN, ("labels.store=nothing",), "nothing has nothing at HF/sto-3g .see task=label.; there are no labels"),
+    (TRAIN, ("labels.store=nothing",), r"nothing at HF/sto-3g \(see task=label\); there are no labels at all"),
     (TRAIN, ("labels.level.functional=PBE",), r"store has nothing at PBE/sto-3g .*there are 7 at HF/sto-3g"),
     (TRAIN, ("dataset.train_groups=[helium]", "basis=default"), r"no functions for He \(it has H, C, N, O, P\)"),
     (EVALUATE, ("dataset.train_groups=[helium]",), r"no functions for He \(it has H, O\)"),

@@ -153,10 +153,10 @@ def from_file(path: str, elements: Iterable[str] | None = None) -> GaussianBasis
     try:
         if file.suffix in (".yaml", ".yml"):
             content = yaml.safe_load(file.read_text())
-            return from_shells(content["name"], content["shells"], symbols or content["shells"])
+            return from_shells(content["name"], content["shells"], content["shells"] if symbols is None else symbols)
         data = bse.read_formatted_basis_file(str(file))["elements"].items()
         known = {bse.lut.element_sym_from_Z(z, normalize=True): own["electron_shells"] for z, own in data}
-        shells = {symbol: known[symbol] for symbol in symbols or known}
+        shells = {symbol: known[symbol] for symbol in (known if symbols is None else symbols)}
     except BasisError:
         raise
     except Exception as error:  # every format has its own way to complain

@@ -40,7 +40,7 @@ def optimise(
         price, slope = _crowding(at(parameters), groups)
         return value + price, directions.T @ (gradient + slope)
 
-    first = np.linalg.lstsq(directions, np.where(free, start, 0), rcond=None)[0]
+    first = np.linalg.lstsq(directions, start, rcond=None)[0]
     result = minimize(objective, first, jac=True, method="L-BFGS-B", options={"maxiter": steps})
     return _with_exponents(basis, keys, np.where(free, np.exp(at(result.x)), exponents))
 
