@@ -168,7 +168,7 @@ MISTAKES = [  # command, what is wrong in it, what is said
     (TRAIN, ("labels.store=my.xyz",), "my.xyz is not a folder"),
     (TRAIN, ("labels.store=nothing",), r"nothing at HF/sto-3g \(see task=label\); there are no labels at all"),
     (TRAIN, ("labels.level.functional=PBE",), r"store has nothing at PBE/sto-3g .*there are 7 at HF/sto-3g"),
-    (TRAIN, ("dataset.train_groups=[helium]", "basis=default"), r"no functions for He \(it has H, C, N, O, P\)"),
+    (TRAIN, ("dataset.train_groups=[helium]", "basis=default"), r"no functions for He \(it has H, C, N, O, P, S\)"),
     (EVALUATE, ("dataset.train_groups=[helium]",), r"no functions for He \(it has H, O\)"),
     (TRAIN, ("dataset.train_groups=[]",), "no training structures"),
     (TRAIN, ("dataset.train_size=0",), "no training structures: 3 available, train_size=0"),

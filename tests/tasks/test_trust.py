@@ -149,7 +149,7 @@ def test_harmful_pickle(capfd):
 def test_wrong_basis_is_named():
     write_waters()
     words = [word for word in IMPORT if not word.startswith("basis=")]
-    with pytest.raises(LabelError, match="not those of O in densitylab-HCNOP; name the basis of the file"):
+    with pytest.raises(LabelError, match="not those of O in densitylab-HCNOPS; name the basis of the file"):
         run(*words, "task.path=w-train.pkl")
 
 

@@ -27,7 +27,7 @@ class Grid:
 
 
 def atom_centered(atoms: Atoms, level: int = 2) -> Grid:
-    """Becke's partition of Treutler-Ahlrichs × Lebedev grids (PySCF). Level 2 gives ε to 1 % of itself; 0 … 9."""
+    """Becke's partition of Treutler-Ahlrichs × Lebedev grids (PySCF). Levels 1 and 2 give ε to 1 % of itself; 0 … 9."""
     from pyscf import dft, gto
 
     positions = atoms.positions * ANGSTROM_TO_BOHR

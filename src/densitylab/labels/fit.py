@@ -49,7 +49,7 @@ class FitSettings:
 
     constraints: tuple[Constraint, ...] = ("charge",)
     metric: Metric = "coulomb"
-    grid_level: int = 2
+    grid_level: int = 1
     memory_mb: int = 500
 
     def __post_init__(self) -> None:
