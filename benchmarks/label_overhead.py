@@ -43,7 +43,9 @@ _T = TypeVar("_T")
 def bare(atoms: Atoms, level: Level) -> float:
     """Energy in hartree, by the settings of ``level``; the gradient is made and dropped."""
     geometry = list(zip(atoms.symbols, atoms.positions * ANGSTROM_TO_BOHR, strict=True))
-    molecule = gto.M(atom=geometry, unit="Bohr", basis=level.basis, charge=0, verbose=0)
+    molecule = gto.M(
+        atom=geometry, unit="Bohr", basis=level.basis, charge=int(atoms.info["charge"]),
+        spin=int(atoms.info["multiplicity"]) - 1, verbose=0)  # fmt: skip
     solver = scf.HF(molecule) if level.functional == "HF" else dft.KS(molecule, xc=level.functional)
     if level.functional != "HF":
         solver.grids.level = level.grid_level

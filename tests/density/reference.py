@@ -10,6 +10,12 @@ from pyscf import gto
 
 from densitylab.density import Density, Nuclei, Shells
 
+ALL = [3, 0, 6, 1, 1, 4, 0, 2, 5, 0, 2, 1]  # every l up to 6, in no order
+
+# gradcheck compares with central differences of step 1e-6 in double precision: they are good to about 1e-8 here, and
+# its own tolerances (1e-5 absolute, 1e-3 relative) are tightened to what still leaves a margin of ten.
+CHECK = {"eps": 1e-6, "atol": 1e-7, "rtol": 1e-6}
+
 FLAT = 1e-14  # exponent of a function that is constant to 1e-13 within 3 bohr
 
 
@@ -78,3 +84,13 @@ def relative(found: ArrayLike, expected: ArrayLike) -> float:
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.shape == expected.shape
     return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def double(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def tiny(ls=(0, 1, 2), seed=5):
+    rng = np.random.default_rng(seed)
+    arrays = rng.uniform(-1, 1, (len(ls), 3)), rng.uniform(0.5, 2, len(ls)), rng.normal(size=sum(2 * l + 1 for l in ls))
+    return [torch.as_tensor(array).requires_grad_() for array in arrays], torch.tensor(ls)

@@ -7,9 +7,9 @@ from pyscf import gto
 from scipy.special import erf
 
 from densitylab.density import Shells
+from densitylab.density.at_points import evaluate
 from densitylab.density.grid import atom_centered
 from densitylab.density.integrals import coulomb, overlap
-from densitylab.density.shells import evaluate
 from densitylab.units import BOHR_TO_ANGSTROM
 from tests.density.reference import as_pyscf, random_shells, relative, to_standard
 

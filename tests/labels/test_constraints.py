@@ -9,11 +9,11 @@ from ase import Atoms
 from pyscf import gto
 
 from densitylab.density import BasisError, GaussianBasis, Prior
+from densitylab.density.at_points import evaluate
 from densitylab.density.density import Nuclei
 from densitylab.density.electrostatics import fields
 from densitylab.density.grid import atom_centered
 from densitylab.density.integrals import as_mole
-from densitylab.density.shells import evaluate
 from densitylab.labels import FitSettings, LabelError, Level, calculate, fit_density
 from densitylab.labels.level import molecule
 from densitylab.structures import prepare

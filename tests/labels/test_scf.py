@@ -10,6 +10,7 @@ from scipy import constants
 from densitylab.density.grid import atom_centered
 from densitylab.labels import LabelError, Level, calculate
 from densitylab.labels.calculation import calculation_key
+from densitylab.labels.level import molecule
 from densitylab.structures import StructureError, electrons, prepare
 from tests.labels.calculations import MINIMAL, SMALL, calculation, structure
 
@@ -17,9 +18,8 @@ BOHR_IN_ANGSTROM = constants.physical_constants["Bohr radius"][0] * 1e10
 UNRESTRICTED = Level("PBE0", "sto-3g", grid_level=1)
 
 
-def pyscf_solver(atoms: Atoms, level: Level):
-    """The same calculation, set up by hand."""
-    mole = gto.M(
+def pyscf_mole(atoms: Atoms, level: Level):
+    return gto.M(
         atom=[(s, tuple(r / BOHR_IN_ANGSTROM)) for s, r in zip(atoms.symbols, atoms.positions, strict=True)],
         unit="Bohr",
         basis=level.basis,
@@ -27,6 +27,11 @@ def pyscf_solver(atoms: Atoms, level: Level):
         spin=atoms.info["multiplicity"] - 1,
         verbose=0,
     )
+
+
+def pyscf_solver(atoms: Atoms, level: Level):
+    """The same calculation, set up by hand."""
+    mole = pyscf_mole(atoms, level)
     restricted = mole.spin == 0
     if level.functional == "HF":
         solver = scf.RHF(mole) if restricted else scf.UHF(mole)
@@ -245,3 +250,14 @@ def test_core_potentials_are_refused_by_name():
     iodine = prepare(Atoms("HI", positions=[[0, 0, 0], [0, 0, 1.61]]))
     with pytest.raises(LabelError, match="def2-SVP describes I with a core potential, which is not supported yet"):
         calculate(iodine, Level("HF", "def2-SVP"))
+
+
+def test_shells_with_the_same_primitives_are_computed_together():
+    """The functions and their order stay as they are: orbitals of older records still belong to them."""
+    atoms, level = structure("water"), Level("PBE0", "sigmaDZHF")
+    ours, one_by_one = molecule(atoms, level), pyscf_mole(atoms, level)
+    assert (one_by_one.nbas, ours.nbas) == (30, 10)
+    points = np.random.default_rng(0).uniform(-2, 2, size=(50, 3))
+    expected = one_by_one.eval_gto("GTOval_sph", points)
+    # 1e-12 of the largest: the conversions from Å differ in the last bits
+    np.testing.assert_allclose(ours.eval_gto("GTOval_sph", points), expected, rtol=0, atol=1e-12 * expected.max())

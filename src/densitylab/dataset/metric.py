@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from densitylab.density import Shells
+from densitylab.density.at_points import evaluate
 from densitylab.density.grid import atom_centered
 from densitylab.density.integrals import coulomb, overlap
-from densitylab.density.shells import evaluate
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from densitylab.density.shells import Shells, evaluate, evaluate_by_degree
+from densitylab.density.at_points import evaluate, evaluate_by_degree
+from densitylab.density.shells import Shells
 from densitylab.units import ANGSTROM_TO_BOHR
 
 if TYPE_CHECKING:

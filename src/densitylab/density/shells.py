@@ -1,4 +1,4 @@
-"""Normalised solid-harmonic Gaussian shells at arbitrary centres, and their values on points."""
+"""Normalised solid-harmonic Gaussian shells at arbitrary centres."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 
 from densitylab.density.conventions import E3NN_AXES
-
-_NEGLIGIBLE = 46.0  # exp(−46) is 1e-20: below the rounding of every sum it would be added to
 
 
 @dataclass(frozen=True)
@@ -79,65 +77,3 @@ class Shells:
 def norm(l: int, exponents: Tensor) -> Tensor:
     """Radial normalisation N_l(α), bohr^−(l+3/2): ∫ |N r^l Y_lm exp(−αr²)|² dr = 1."""
     return torch.sqrt(2 * (2 * exponents) ** (l + 1.5) / math.gamma(l + 1.5))
-
-
-def evaluate(shells: Shells, coefficients: Tensor, points: Tensor, tile: int = 4096) -> Tensor:
-    """(P,) values Σ_k c_k φ_k(r) at ``points`` (P, 3) in bohr; differentiable in everything. Memory ∝ ``tile``."""
-    return evaluate_by_degree(shells, coefficients, points, tile).sum(-1)
-
-
-def evaluate_by_degree(shells: Shells, coefficients: Tensor, points: Tensor, tile: int = 4096) -> Tensor:
-    """(P, l_max + 1) the same, the functions of every l by themselves."""
-    sites, degrees = _sites(shells, coefficients), int(shells.l.max()) + 1 if len(shells.l) else 1
-    return torch.cat([_tile_values(sites, part, degrees) for part in points.split(tile)])
-
-
-@dataclass(frozen=True)
-class _Site:
-    """All shells of one centre: one exponential per shell, one harmonic per (l, m)."""
-
-    center: Tensor
-    exponents: Tensor
-    weights: Tensor  # (n, (l_max + 1)²) coefficient × norm, in the columns of the shell's own l
-    l_max: int
-
-
-def _sites(shells: Shells, coefficients: Tensor) -> list[_Site]:
-    if shells.centers.requires_grad:  # every shell has a derivative of its own, also where centres coincide
-        owner = torch.arange(len(shells.l), device=shells.l.device)
-    else:
-        owner = torch.unique(shells.centers, dim=0, return_inverse=True)[1]
-    sites = []
-    for index in owner.unique().tolist():
-        own = torch.nonzero(owner == index).flatten()
-        ls, exponents = shells.l[own], shells.exponents[own]
-        l_max = int(ls.max())
-        weights = coefficients.new_zeros(len(own), (l_max + 1) ** 2)
-        for l in ls.unique().tolist():
-            rows = torch.nonzero(ls == l).flatten()
-            functions = shells.offsets[own[rows], None] + torch.arange(2 * l + 1, device=own.device)
-            columns = torch.arange(l * l, (l + 1) ** 2, device=own.device)
-            values = norm(l, exponents[rows])[:, None] * coefficients[functions]
-            weights = weights.index_put((rows[:, None], columns), values)
-        sites.append(_Site(shells.centers[own[0]], exponents, weights, l_max))
-    return sites
-
-
-def _tile_values(sites: list[_Site], points: Tensor, degrees: int) -> Tensor:
-    from e3nn import o3
-
-    values = points.new_zeros(len(points), degrees)
-    for site in sites if len(points) else ():
-        difference = points - site.center
-        squared = difference.square().sum(-1, keepdim=True)
-        kept = site.exponents * squared.min() < _NEGLIGIBLE  # far from its atom, a tight function is nothing
-        if not kept.any():
-            continue
-        radial = torch.exp(-squared * site.exponents[kept]) @ site.weights[kept]
-        harmonics = o3.spherical_harmonics(
-            list(range(site.l_max + 1)), difference[:, E3NN_AXES], normalize=False, normalization="integral"
-        )
-        blocks = (radial * harmonics).split([2 * l + 1 for l in range(site.l_max + 1)], dim=1)
-        own = torch.stack([block.sum(-1) for block in blocks], dim=1)
-        values = values + torch.nn.functional.pad(own, (0, degrees - own.shape[1]))
-    return values

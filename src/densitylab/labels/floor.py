@@ -15,10 +15,10 @@ from ase import Atoms
 from torch import Tensor
 
 from densitylab.density import Density, Prior, Shells
+from densitylab.density.at_points import evaluate
 from densitylab.density.basis import even_tempered
 from densitylab.density.grid import Grid, atom_centered
 from densitylab.density.integrals import coulomb
-from densitylab.density.shells import evaluate
 from densitylab.labels.calculation import Calculation
 from densitylab.labels.fit import FitSettings, fit_density
 from densitylab.structures import electrons

@@ -100,11 +100,32 @@ def molecule(atoms: Atoms, level: Level) -> Any:
     try:
         with warnings.catch_warnings():  # PySCF would go on with the functions of another element
             warnings.filterwarnings("error", message="The basis set string does not explicitly match")
-            return gto.M(
+            mole = gto.M(
                 atom=geometry, unit="Bohr", basis=level.basis, charge=atoms.info["charge"], spin=spin, verbose=0
             )
     except (KeyError, RuntimeError, ValueError, UserWarning) as error:
         raise LabelError(f"PySCF cannot set up {level} for {atoms.get_chemical_formula()}: {error}") from None
+    merged = {symbol: _generally_contracted(shells) for symbol, shells in mole._basis.items()}
+    if merged == mole._basis:  # keeps the name, by which PySCF chooses functions for density fitting
+        return mole
+    mole.basis = merged
+    return mole.build(dump_input=False, parse_arg=False)
+
+
+def _generally_contracted(shells: list[Any]) -> list[Any]:
+    """The same functions in the same order, neighbours with the same primitives as one shell.
+
+    The Basis Set Exchange lists them one by one, and PySCF then computes every primitive as often (sigmaDZHF: 4 times
+    the work).
+    """
+    merged: list[Any] = []
+    for l, *rows in shells:
+        before, last = (merged[-1][0], merged[-1][1:]) if merged else (None, [])
+        if before == l and [row[0] for row in last] == [row[0] for row in rows]:
+            merged[-1] = [l, *([*row, *more[1:]] for row, more in zip(last, rows, strict=True))]
+        else:
+            merged.append([l, *rows])
+    return merged
 
 
 def _refuse_core_potentials(symbols: set[str], level: Level) -> None:
