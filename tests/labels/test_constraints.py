@@ -10,8 +10,8 @@ from pyscf import gto
 
 from densitylab.density import BasisError, GaussianBasis, Prior
 from densitylab.density.at_points import evaluate
-from densitylab.density.density import Nuclei
-from densitylab.density.electrostatics import fields
+from densitylab.density.nuclei import Nuclei
+from densitylab.density.integrals import fields
 from densitylab.density.grid import atom_centered
 from densitylab.density.integrals import as_mole
 from densitylab.labels import FitSettings, LabelError, Level, calculate, fit_density

@@ -1,7 +1,8 @@
 """The physics core: Gaussian expansions of electron densities and what they determine. Atomic units throughout."""
 
 from densitylab.density.basis import BasisError, GaussianBasis, from_basis_set_exchange
-from densitylab.density.density import Density, Nuclei
+from densitylab.density.density import Density
+from densitylab.density.nuclei import Nuclei
 from densitylab.density.prior import Prior
 from densitylab.density.shells import Shells
 

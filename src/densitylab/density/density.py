@@ -6,30 +6,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
-from densitylab.density.at_points import evaluate, evaluate_by_degree
+from densitylab.density.at_points import evaluate, evaluate_by_degree, gradient, laplacian
+from densitylab.density.electrostatics import total_potential
+from densitylab.density.multipoles import total_moments
+from densitylab.density.nuclei import Nuclei
 from densitylab.density.shells import Shells
-from densitylab.units import ANGSTROM_TO_BOHR
 
 if TYPE_CHECKING:
     from ase import Atoms
 
     from densitylab.density.basis import GaussianBasis
-
-
-@dataclass(frozen=True)
-class Nuclei:
-    """Point charges: ``positions`` (A, 3) in bohr, ``charges`` (A,) in e (Z, or less under a pseudopotential)."""
-
-    positions: Tensor
-    charges: Tensor
-
-    @classmethod
-    def from_atoms(cls, atoms: Atoms, dtype: torch.dtype = torch.float64) -> Nuclei:
-        """Nuclei of a structure in Å."""
-        positions = torch.as_tensor(atoms.positions * ANGSTROM_TO_BOHR, dtype=dtype)
-        return cls(positions, torch.as_tensor(atoms.numbers, dtype=dtype))
 
 
 @dataclass(frozen=True)
@@ -90,13 +79,60 @@ class Density:
         """∫ρ dr, a scalar in e."""
         return self.shells.charges() @ self.coefficients
 
+    def gradient(self, points: Tensor) -> Tensor:
+        """∇ρ at ``points`` (P, 3) in bohr: (P, 3), e/bohr⁴."""
+        return gradient(self.shells, self.coefficients, points)
+
+    def laplacian(self, points: Tensor) -> Tensor:
+        """∇²ρ at ``points`` (P, 3) in bohr: (P,), e/bohr⁵."""
+        return laplacian(self.shells, self.coefficients, points)
+
+    def potential(self, points: Tensor) -> Tensor:
+        """Electrostatic potential of nuclei and electrons at ``points`` (P, 3) in bohr: (P,), hartree/e.
+
+        At a nucleus that nucleus is left out; also of the next two.
+        """
+        return total_potential(self, points)
+
+    def field(self, points: Tensor) -> Tensor:
+        """Electric field −∇V at ``points`` (P, 3) in bohr: (P, 3), hartree/(e·bohr)."""
+        return -total_potential(self, points, derivative=1)
+
+    def field_gradient(self, points: Tensor) -> Tensor:
+        """Electric field gradient ∂²V/∂x_i∂x_j (minus the derivative of the field): (P, 3, 3), hartree/(e·bohr²)."""
+        return total_potential(self, points, derivative=2)
+
     def charge(self) -> Tensor:
         """Total charge, Σ Z − ∫ρ dr, a scalar in e."""
         return self.nuclei.charges.sum() - self.electrons()
 
-    def dipole(self) -> Tensor:
-        """Dipole moment about the origin, Σ Z R − ∫ρ r dr: (3,), e·bohr. Depends on the origin for ions."""
-        return self.nuclei.charges @ self.nuclei.positions - self.coefficients @ self.shells.first_moments()
+    def dipole(self, origin: Tensor | None = None) -> Tensor:
+        """Dipole moment Σ Z R − ∫ρ r dr about ``origin`` (3,) in bohr, by default (0, 0, 0): (3,), e·bohr.
+
+        It depends on the origin for ions; higher moments do for every molecule that has lower ones.
+        """
+        return total_moments(self, origin)[1]
+
+    def quadrupole(self, origin: Tensor | None = None) -> Tensor:
+        """Σ Z R⊗R − ∫ρ r⊗r dr: (3, 3), e·bohr². In Buckingham's form: :func:`~.moments.traceless_quadrupole`."""
+        return total_moments(self, origin)[2]
+
+    def octupole(self, origin: Tensor | None = None) -> Tensor:
+        """Σ Z R⊗R⊗R − ∫ρ r⊗r⊗r dr: (3, 3, 3), e·bohr³. Likewise: :func:`~.moments.traceless_octupole`."""
+        return total_moments(self, origin)[3]
+
+    def owners(self) -> Tensor:
+        """(S,) the nucleus that is closest to each shell: whose functions they are."""
+        tree = cKDTree(self.nuclei.positions.detach().cpu().numpy())
+        return torch.as_tensor(tree.query(self.centers.detach().cpu().numpy())[1], device=self.l.device)
+
+    def of_atoms(self, chosen: Tensor, owner: Tensor | None = None) -> Density:
+        """Functions and nuclei of the atoms ``chosen`` (A,) bool. ``owner``: :meth:`owners`, if that is known."""
+        shells = chosen[self.owners() if owner is None else owner]
+        functions = torch.repeat_interleave(shells, 2 * self.l + 1)
+        nuclei = Nuclei(self.nuclei.positions[chosen], self.nuclei.charges[chosen])
+        own = self.centers[shells], self.exponents[shells], self.l[shells]
+        return Density(*own, self.coefficients[functions], nuclei)
 
     def with_coefficients(self, coefficients: Tensor) -> Density:
         """The same functions with other coefficients (F,)."""

@@ -1,4 +1,4 @@
-"""Overlap and Coulomb integrals between shells, by libcint (PySCF)."""
+"""Overlap and Coulomb integrals between shells, and their fields at points, by libcint (PySCF)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ def overlap(bra: Shells, ket: Shells | None = None) -> Tensor:
 def coulomb(bra: Shells, ket: Shells | None = None) -> Tensor:
     """(F, F') matrix J_kl = ∬ φ_k(r) φ_l(r') / |r − r'| dr dr', hartree (for coefficients in e). float64, CPU."""
     return _two_center("int2c2e", bra, ket)
+
+
+def fields(shells: Shells, points: Tensor) -> Tensor:
+    """(P, 3, F) field of every function at ``points`` (P, 3) in bohr, hartree/(e·bohr) for one electron in it.
+
+    ∇_R ∫ φ_k(r) / |r − R| dr: electrons are negative, so a density Σ c_k φ_k pulls a nucleus of charge Z with the
+    force Z Σ c_k ∇V_k (Hellmann and Feynman; shared/FACTS.md §1.4). float64, on the CPU.
+    """
+    from pyscf import gto
+
+    charges = gto.fakemol_for_charges(points.detach().cpu().double().numpy())
+    derivatives = gto.intor_cross("int2c2e_ip1", as_mole(shells), charges)  # (3, F, P), of the function's coordinate
+    order = standard_from_shells("pyscf", shells.l.cpu().numpy())
+    return torch.as_tensor(derivatives[:, order]).permute(2, 0, 1)
 
 
 def as_mole(shells: Shells) -> Any:

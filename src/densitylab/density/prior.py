@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from densitylab.density.basis import BasisError
-from densitylab.density.density import Density, Nuclei
+from densitylab.density.density import Density
+from densitylab.density.nuclei import Nuclei
 from densitylab.units import ANGSTROM_TO_BOHR
 
 if TYPE_CHECKING:

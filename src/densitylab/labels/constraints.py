@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from densitylab.density import Density, Shells
-from densitylab.density.electrostatics import fields
+from densitylab.density.at_points import potential
+from densitylab.density.integrals import fields
 from densitylab.structures import electrons
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def targets_of(names: tuple[Constraint, ...], calculation: Calculation, referenc
 
 def field_at_nuclei(density: Density) -> torch.Tensor:
     """(A, 3) field of a density at its nuclei."""
-    return fields(density.shells, density.nuclei.positions) @ density.coefficients
+    return potential(density.shells, density.coefficients, density.nuclei.positions, derivative=1)
