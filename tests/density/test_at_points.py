@@ -139,6 +139,16 @@ def test_potential_and_its_gradient_equal_pyscf(seed, distance):
     assert relative(of_density(potential, density, points, 1), field) < 1e-11
 
 
+def test_potential_of_tight_shells_beside_diffuse_ones():
+    """Tiles of points at all distances: a shell whose neighbours are still in reach may be a point already."""
+    density = random_density(2, ALL)
+    points = 20 * torch.rand(5000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 5
+    found, expected = of_density(potential, density, points), pyscf_potential(density, points, "int2c2e")
+    assert relative(found, expected) < 1e-11
+    field = pyscf_potential(density, points, "int2c2e_ip1")
+    assert relative(of_density(potential, density, points, 1), field) < 1e-11
+
+
 @pytest.mark.parametrize("distance", [1, 10, 100])
 def test_second_derivatives_are_those_of_the_first(distance):
     density, points = random_density(0, ALL), (distance * random_points(3, 20)).requires_grad_()

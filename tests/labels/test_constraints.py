@@ -10,10 +10,9 @@ from pyscf import gto
 
 from densitylab.density import BasisError, GaussianBasis, Prior
 from densitylab.density.at_points import evaluate
-from densitylab.density.nuclei import Nuclei
-from densitylab.density.integrals import fields
 from densitylab.density.grid import atom_centered
-from densitylab.density.integrals import as_mole
+from densitylab.density.integrals import as_mole, fields
+from densitylab.density.nuclei import Nuclei
 from densitylab.labels import FitSettings, LabelError, Level, calculate, fit_density
 from densitylab.labels.level import molecule
 from densitylab.structures import prepare

@@ -44,11 +44,17 @@ class Sites:
         exponents = {l: alpha[index] for l, alpha in self.exponents.items()}
         return Sites(self.centers[index], exponents, {l: weights[index] for l, weights in self.weights.items()})
 
-    def within(self, squared: Tensor, reach: Reach) -> Sites:
-        """Without the shells whose α d² is ``reach(l)`` or more at every site; ``squared`` (): the smallest d²."""
+    def split(self, squared: Tensor, reach: Reach) -> tuple[Sites, Sites]:
+        """Shells with α d² < ``reach(l)`` at some site, and the others; ``squared`` (): the smallest d²."""
         kept = {l: int((squared < reach(l) / alpha.detach().amin(0)).sum()) for l, alpha in self.exponents.items()}
-        exponents = {l: self.exponents[l][:, :number] for l, number in kept.items() if number}
-        return Sites(self.centers, exponents, {l: self.weights[l][:, : kept[l]] for l in exponents})
+        return self._shells({l: slice(n) for l, n in kept.items()}), self._shells(
+            {l: slice(n, None) for l, n in kept.items()}
+        )
+
+    def _shells(self, chosen: dict[int, slice]) -> Sites:
+        exponents = {l: self.exponents[l][:, part] for l, part in chosen.items()}
+        exponents = {l: alpha for l, alpha in exponents.items() if alpha.shape[1]}
+        return Sites(self.centers, exponents, {l: self.weights[l][:, chosen[l]] for l in exponents})
 
 
 def sites(shells: Shells, coefficients: Tensor) -> list[Sites]:

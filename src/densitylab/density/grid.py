@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from densitylab.density.box import Box
 from densitylab.units import ANGSTROM_TO_BOHR
 
 if TYPE_CHECKING:
@@ -47,11 +48,6 @@ def atom_centered(atoms: Atoms, level: int = 2) -> Grid:
 
 def uniform(atoms: Atoms, spacing_angstrom: float = 0.1, margin_angstrom: float = 3.0) -> Grid:
     """The box grid of Rackers 2023. It integrates cusps badly: for comparison with the paper only."""
-    low = atoms.positions.min(axis=0) - margin_angstrom
-    high = atoms.positions.max(axis=0) + margin_angstrom
-    axes = [
-        torch.arange(float(a), float(b) + spacing_angstrom / 2, spacing_angstrom, dtype=torch.float64)
-        for a, b in zip(low, high, strict=True)
-    ]
-    points = torch.cartesian_prod(*axes) * ANGSTROM_TO_BOHR
-    return Grid(points, torch.full((len(points),), (spacing_angstrom * ANGSTROM_TO_BOHR) ** 3, dtype=torch.float64))
+    spacing, margin = spacing_angstrom * ANGSTROM_TO_BOHR, margin_angstrom * ANGSTROM_TO_BOHR
+    points = Box.around(torch.as_tensor(atoms.positions * ANGSTROM_TO_BOHR), spacing, margin).points()
+    return Grid(points, torch.full((len(points),), spacing**3, dtype=torch.float64))

@@ -26,3 +26,10 @@ class Nuclei:
         """Nuclei of a structure in Å."""
         positions = torch.as_tensor(atoms.positions * ANGSTROM_TO_BOHR, dtype=dtype)
         return cls(positions, torch.as_tensor(atoms.numbers, dtype=dtype))
+
+    def to_atoms(self) -> Atoms:
+        """The structure, Å. Charges that are not whole numbers (pseudopotentials) are rounded: it is for pictures."""
+        from ase import Atoms
+
+        numbers = self.charges.detach().cpu().round().long().numpy()
+        return Atoms(numbers, positions=self.positions.detach().cpu().double().numpy() / ANGSTROM_TO_BOHR)

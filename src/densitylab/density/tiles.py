@@ -20,7 +20,7 @@ def sum_over_sites(
     parts: Sequence[Sites], points: Tensor, shape: tuple[int, ...], near: Term, reach: Reach,
     far: Term | None = None, tile: int = TILE,
 ) -> Tensor:  # fmt: skip
-    """(P, *shape) sum of ``near`` over the sites within reach, of ``far`` over the others."""
+    """(P, *shape) sum of ``near`` over the shells within reach, of ``far`` (or of nothing) over others."""
     if not len(points):
         return points.new_zeros(0, *shape)
     order = compact_order(points.detach(), tile)
@@ -36,7 +36,10 @@ def _of_tile(
         squared = _squared_distances(sites.centers, points)
         close = squared < sites.squared_reach(reach)
         for rows in _blocks(sites, squared, close, len(points)):
-            total = total + near(sites[rows].within(squared[rows[0]], reach), points)
+            inside, outside = sites[rows].split(squared[rows[0]], reach)
+            total = total + near(inside, points)
+            if far and outside.exponents:
+                total = total + far(outside, points)
         if far:
             for rows in _blocks(sites, squared, ~close, len(points)):
                 total = total + far(sites[rows], points)
