@@ -152,7 +152,7 @@ SPOILED = [  # command, file, what has become of it, what is said
     *((LABEL, "my.xyz", text, said) for text, said in STRUCTURES.items()),
     *((LABEL, "store/shards/*", damage, f"store/shards/all.*: .*{said}") for damage, said in DAMAGES),
     *((TRAIN, "store/calculation/*", damage, f"store/calculation/.*: .*{said}") for damage, said in DAMAGES),
-    (EVALUATE, "model/model.json", edit(format=99), "model.json has format 99; this densitylab reads format 1"),
+    (EVALUATE, "model/model.json", edit(format=99), "model.json has format 99; this densitylab reads 1 and 2"),
     (EVALUATE, "model/model.json", edit(options={"_target_": "os.system", "command": "touch executed"}), "model.json"),
     (EVALUATE, "model/model.json", edit(options={"_target_": "densitylab.model.network.Old"}), "model.json.*Old"),
     (EVALUATE, "model/model.json", halve, "model.json: not readable"),

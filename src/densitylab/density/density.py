@@ -60,7 +60,9 @@ class Density:
     def from_basis(cls, basis: GaussianBasis, atoms: Atoms, coefficients: Tensor) -> Density:
         """Density in an atom-centred basis: ``coefficients`` (F,) atom by atom, l ascending, m = −l … +l."""
         shells = basis.shells(atoms, coefficients.dtype)
-        return cls(shells.centers, shells.exponents, shells.l, coefficients, Nuclei.from_atoms(atoms))
+        return cls(
+            shells.centers, shells.exponents, shells.l, coefficients, Nuclei.from_atoms(atoms, coefficients.dtype)
+        )
 
     @property
     def shells(self) -> Shells:
@@ -133,6 +135,13 @@ class Density:
         nuclei = Nuclei(self.nuclei.positions[chosen], self.nuclei.charges[chosen])
         own = self.centers[shells], self.exponents[shells], self.l[shells]
         return Density(*own, self.coefficients[functions], nuclei)
+
+    def to(self, target: torch.device | torch.dtype | str) -> Density:
+        """On another device, or in another floating-point type."""
+        centers, exponents, coefficients = (x.to(target) for x in (self.centers, self.exponents, self.coefficients))
+        l = self.l if isinstance(target, torch.dtype) else self.l.to(target)
+        nuclei = Nuclei(self.nuclei.positions.to(target), self.nuclei.charges.to(target))
+        return Density(centers, exponents, l, coefficients, nuclei)
 
     def with_coefficients(self, coefficients: Tensor) -> Density:
         """The same functions with other coefficients (F,)."""

@@ -54,7 +54,7 @@ class Prior:
             flat[:, 0],
             torch.zeros(len(flat), dtype=torch.long),
             flat[:, 1],
-            Nuclei.from_atoms(atoms),
+            Nuclei.from_atoms(atoms, dtype),
         )
 
     def missing(self, symbol: str) -> float:

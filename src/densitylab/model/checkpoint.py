@@ -10,23 +10,29 @@ from typing import Any
 
 from torch import nn
 
+from densitylab.dataset.familiarity import Familiar
 from densitylab.dataset.statistics import Statistics
 from densitylab.density import GaussianBasis, Prior
 from densitylab.files import write_atomically
 from densitylab.model.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # 1 does not say what the network was trained on
 _DESCRIPTION = "model.json"  # is written last
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network with the representation it predicts: coefficients in ``basis`` of the difference to ``prior``."""
+    """A network with the representation it predicts: coefficients in ``basis`` of the difference to ``prior``.
+
+    ``cutoff`` is in Å; ``familiar`` is what it was trained on, None if its file does not say.
+    """
 
     network: nn.Module
     basis: GaussianBasis
     prior: Prior
     cutoff: float
+    familiar: Familiar | None = None
 
 
 def save_model(
@@ -36,8 +42,14 @@ def save_model(
     basis: GaussianBasis,
     prior: Prior,
     statistics: Statistics,
+    familiar: Familiar | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write weights, buffers, and all that is needed to build the same network again; ``options`` is plain data."""
+    """Write weights, buffers, and all that is needed to build the same network again.
+
+    ``options`` and ``origin`` (where it comes from: hash of the training data, level of theory, versions of programs)
+    are plain data.
+    """
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +59,9 @@ def save_model(
         "basis": basis.describe(),
         "prior": prior.describe(),
         "neighbours": statistics.neighbours,
+        "units": {"positions": "Å", "cutoff": "Å", "exponents": "bohr^-2", "coefficients": "e^1 bohr^-1.5"},
+        "familiar": familiar.describe() if familiar else None,
+        "origin": dict(origin or {}),
     }
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     write_atomically(folder / "model.safetensors", save(weights))
@@ -72,12 +87,13 @@ def load_model(folder: Path, build: Callable[..., nn.Module]) -> TrainedModel:
         prior = Prior.from_description(description["prior"])
         shapes = Statistics.placeholder(basis, description["neighbours"])  # the values are buffers of the weights file
         network, cutoff = build(options, basis=basis, statistics=shapes), options["cutoff"]
+        familiar = Familiar.from_description(known) if (known := description.get("familiar")) else None
     except KeyError as error:
         raise ModelError(f"{folder / _DESCRIPTION} lacks {error}") from None
     except (ValueError, TypeError) as error:  # a target that is refused or gone, options of another version
         raise ModelError(f"{folder / _DESCRIPTION}: {error}") from None
     _load_weights(folder, network)
-    return TrainedModel(network, basis, prior, cutoff)
+    return TrainedModel(network, basis, prior, cutoff, familiar)
 
 
 def _load_weights(folder: Path, network: nn.Module) -> None:
@@ -100,6 +116,8 @@ def _description(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{file}: not readable ({error})") from None
     if not isinstance(description, dict):
         raise ModelError(f"{file}: not a description of a model")
-    if description.get("format") != FORMAT:
-        raise ModelError(f"{file} has format {description.get('format')}; this densitylab reads format {FORMAT}")
+    if description.get("format") not in READABLE:
+        raise ModelError(
+            f"{file} has format {description.get('format')}; this densitylab reads {' and '.join(map(str, READABLE))}"
+        )
     return description

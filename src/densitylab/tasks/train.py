@@ -49,6 +49,8 @@ def train(config: DictConfig, run: Run, splits: tuple[Split, ...] = ("validation
 
 def _fit(config: DictConfig, run: Run, data: DensityDataModule, trainer: Trainer) -> None:
     """Train, from the last checkpoint if there is one, and save the network."""
+    from densitylab.dataset.familiarity import Familiar
+    from densitylab.labels.calculation import versions
     from densitylab.model.checkpoint import save_model
     from densitylab.tasks.checkpoints import has_ended, load_kept, resumable, why_stopped
 
@@ -65,7 +67,15 @@ def _fit(config: DictConfig, run: Run, data: DensityDataModule, trainer: Trainer
         return
     load_kept(folder, objective)
     options: Any = OmegaConf.to_container(config.model)
-    save_model(run.path / "model", model, options, basis, data.source.prior, statistics)
+    trained_on = (label.calculation.atoms for label in data.labels("train"))
+    origin = {
+        "level": str(data.source.level),
+        "training_data": fingerprint(sorted(data.keys["train"])),
+        "programs": versions("densitylab", "torch", "e3nn"),
+    }
+    save_model(
+        run.path / "model", model, options, basis, data.source.prior, statistics, Familiar.of(trained_on), origin
+    )
 
 
 def outlook(config: DictConfig) -> Outlook:

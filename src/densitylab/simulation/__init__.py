@@ -1,0 +1,1 @@
+"""What is done with a trained network: calculators for ASE and other programs."""
