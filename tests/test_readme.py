@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ase.io
 import pytest
+
+from tests.model.saved import save_random_model
+from tests.model.suite import waters
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,6 +36,9 @@ def test_readme_shows_both_kinds_of_commands():
 
 @pytest.mark.parametrize("arguments", ARGUMENTS)
 def test_command_composes(arguments, tmp_path):
+    if "mol.xyz" in arguments:  # what the reader has by then
+        ase.io.write(tmp_path / "mol.xyz", waters(1))
+        save_random_model(tmp_path / "outputs/my_run/model")
     done = subprocess.run(
         [sys.executable, "-m", "densitylab", *shlex.split(arguments)],
         cwd=tmp_path,

@@ -16,7 +16,11 @@ def main() -> int:
         return 0
     from densitylab.command import inform, informs, open_hydra, parse, resume_hint
 
-    args = parse(sys.argv[1:])
+    try:
+        args = parse(sys.argv[1:])
+    except ConfigError as error:
+        report(error)
+        return 2
     if informs(args):
         return inform(args)
     from densitylab.launch import launch, show

@@ -17,7 +17,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 
 from densitylab.config import CONFIG_NAME, conf_dir, register_resolvers
-from densitylab.errors import ConfigError
+from densitylab.errors import ConfigError, did_you_mean
 from densitylab.record import named_by_time
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ INFORMING = ("help", "hydra_help", "cfg", "info", "shell_completion")
 
 def parse(words: list[str]) -> Namespace:
     """Hydra's arguments, with ``debug=…`` moved to the end: it has the last word, over an experiment too."""
+    words = spelled_out(words)
     parser = get_args_parser()
     parser.prog = "densitylab"
     args = parser.parse_intermixed_args(words)  # flags may stand between overrides
@@ -36,6 +37,37 @@ def parse(words: list[str]) -> Namespace:
     args.flags = [word for word in words if word not in args.overrides]
     args.overrides = rest + [f"+{line.lstrip('+')}" for line in debug if not line.endswith("=null")]
     return args
+
+
+def spelled_out(words: list[str]) -> list[str]:
+    """A task and its files as overrides: ``predict a.xyz b.xyz x=1`` means ``task=predict task.path=[…] x=1``.
+
+    Raises
+    ------
+    ConfigError
+        If the first word is neither a task nor an override.
+    """
+    if not words or not _is_plain(words[0]):
+        return words
+    tasks = sorted(file.stem for file in (conf_dir() / "task").glob("*.yaml"))
+    if words[0] not in tasks:
+        hint = did_you_mean(words[0], tasks) or f" (tasks: {', '.join(tasks)})"
+        raise ConfigError(f"{words[0]} is neither a task nor of the form key=value{hint}")
+    flags = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))  # they take words too
+    files = [_quoted(word) for word in words[1:flags] if _is_plain(word)]
+    rest = [word for word in words[1:flags] if not _is_plain(word)] + words[flags:]
+    path = [f"task.path={files[0]}"] if len(files) == 1 else [f"task.path=[{','.join(files)}]"]
+    return [f"task={words[0]}", *(path if files else []), *rest]
+
+
+def _is_plain(word: str) -> bool:
+    """Neither a flag nor an override."""
+    return not word.startswith(("-", "+", "~")) and "=" not in word
+
+
+def _quoted(word: str) -> str:
+    """As Hydra reads it back, whatever is in it."""
+    return "'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def informs(args: Namespace) -> bool:

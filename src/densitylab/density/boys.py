@@ -72,4 +72,5 @@ def _table(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     points = np.arange(int(_LARGE / _STEP) + 2)[:, None] * _STEP
     orders = n + np.arange(_TERMS)
     values = np.exp(-points) * hyp1f1(1.0, orders + 1.5, points) / (2 * orders + 1)
-    return torch.as_tensor(values / factorial(np.arange(_TERMS)), dtype=dtype, device=device)
+    with torch.inference_mode(False):  # it is kept for callers who differentiate
+        return torch.as_tensor(values / factorial(np.arange(_TERMS)), dtype=dtype, device=device)

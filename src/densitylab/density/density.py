@@ -101,7 +101,7 @@ class Density:
         return -total_potential(self, points, derivative=1)
 
     def field_gradient(self, points: Tensor) -> Tensor:
-        """Electric field gradient ∂²V/∂x_i∂x_j (minus the derivative of the field): (P, 3, 3), hartree/(e·bohr²)."""
+        """∂²V/∂x_i∂x_j (minus the derivative of the field): (P, 3, 3), hartree/(e·bohr²). Its trace is 4πρ."""
         return total_potential(self, points, derivative=2)
 
     def charge(self) -> Tensor:
@@ -124,17 +124,24 @@ class Density:
         return total_moments(self, origin)[3]
 
     def owners(self) -> Tensor:
-        """(S,) the nucleus that is closest to each shell: whose functions they are."""
+        """(S,) the nucleus closest to each shell: whose functions they are (of two as close, any one)."""
         tree = cKDTree(self.nuclei.positions.detach().cpu().numpy())
         return torch.as_tensor(tree.query(self.centers.detach().cpu().numpy())[1], device=self.l.device)
 
     def of_atoms(self, chosen: Tensor, owner: Tensor | None = None) -> Density:
         """Functions and nuclei of the atoms ``chosen`` (A,) bool. ``owner``: :meth:`owners`, if that is known."""
+        if chosen.dtype != torch.bool:
+            raise ValueError(f"atoms are chosen by a mask of bool, not of {chosen.dtype}")
         shells = chosen[self.owners() if owner is None else owner]
         functions = torch.repeat_interleave(shells, 2 * self.l + 1)
         nuclei = Nuclei(self.nuclei.positions[chosen], self.nuclei.charges[chosen])
         own = self.centers[shells], self.exponents[shells], self.l[shells]
         return Density(*own, self.coefficients[functions], nuclei)
+
+    def join(self, other: Density) -> Density:
+        """Functions *and nuclei* of two molecules; a sum, ``a + b``, keeps the nuclei of its first term only."""
+        pairs = zip(vars(self.nuclei).values(), vars(other.nuclei).values(), strict=True)
+        return replace(self + other, nuclei=Nuclei(*map(torch.cat, pairs)))
 
     def to(self, target: torch.device | torch.dtype | str) -> Density:
         """On another device, or in another floating-point type."""

@@ -5,8 +5,10 @@ Electrons are negative, so the potential of a density is V(R) = Σ Z_A / |R − 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -18,15 +20,17 @@ if TYPE_CHECKING:
     from densitylab.density.density import Density
 from densitylab.density.nuclei import Nuclei
 
-_SAME = 1e-16  # bohr²: a point this close to a nucleus is the nucleus
 _PAIRS = 2**20  # of points and nuclei at a time
 
 
 def total_potential(density: Density, points: Tensor, derivative: int = 0, tolerance: float = 1e-12) -> Tensor:
     """(P,) V at ``points`` (P, 3), hartree/e, or its first (P, 3) or second (P, 3, 3) derivatives.
 
-    At a nucleus, that nucleus is left out. ``tolerance``: :func:`densitylab.density.at_points.potential`.
+    At a nucleus (to rounding), that nucleus is left out. ``tolerance``: :func:`densitylab.density.at_points.potential`.
+    Raises ``ValueError`` for another derivative.
     """
+    if derivative not in (0, 1, 2):
+        raise ValueError(f"derivative {derivative} of the potential; there are 0, 1 and 2")
     electrons = potential(density.shells, density.coefficients, points, derivative, tolerance)
     return nuclear_potential(density.nuclei, points, derivative) - electrons
 
@@ -47,17 +51,28 @@ def hellmann_feynman(density: Density) -> Tensor:
     return -density.nuclei.charges[:, None] * total_potential(density, density.nuclei.positions, derivative=1)
 
 
-def long_range_forces(density: Density, groups: Tensor, radius: float) -> Tensor:
+def long_range_forces(density: Density, groups: Sequence[int] | np.ndarray | Tensor, radius: float) -> Tensor:
     """(A, 3) Hellmann-Feynman forces by all groups of atoms that are farther than ``radius`` (bohr), hartree/bohr.
 
     Distances are those between centres of nuclear charge; functions belong to the nearest nucleus.
 
     Parameters
     ----------
-    groups: (A,) number of the group of every atom, without gaps: molecules (``densitylab.structures.molecules``), or
-        every atom by itself (``torch.arange(A)``), the cut of Rackers 2023, which slices molecules into charged pieces.
+    groups: (A,) number of the group of every atom, from 0 without gaps: molecules
+        (:func:`densitylab.structures.bonds.molecules`), or every atom by itself (``range(A)``), the cut of Rackers
+        2023, which slices molecules into charged pieces.
+
+    Raises
+    ------
+    ValueError
+        If ``groups`` are something else.
     """
     nuclei, owner, forces = density.nuclei, density.owners(), hellmann_feynman(density)
+    groups = torch.as_tensor(groups, dtype=torch.long, device=forces.device)
+    if groups.shape != nuclei.charges.shape or not torch.equal(
+        groups.unique().cpu(), torch.arange(int(groups.max()) + 1)
+    ):
+        raise ValueError(f"groups must be {len(nuclei.charges)} numbers, one per nucleus, counted from 0 without gaps")
     centers = _centers(nuclei, groups).detach().cpu().numpy()
     for group, close in enumerate(cKDTree(centers).query_ball_point(centers, radius)):
         own = torch.nonzero(groups == group).flatten()
@@ -92,7 +107,8 @@ def self_repulsion(density: Density) -> Tensor:
 def _of_point_charges(nuclei: Nuclei, points: Tensor, derivative: int) -> Tensor:
     d = points[:, None] - nuclei.positions
     squared = d.square().sum(-1)
-    elsewhere = squared > _SAME
+    rounding = 4 * torch.finfo(points.dtype).eps * max(1.0, float(points.detach().abs().max())) if len(points) else 0.0
+    elsewhere = squared > rounding**2
     inverse = torch.where(elsewhere, squared, 1.0) ** -0.5 * elsewhere
     if derivative == 0:
         return inverse @ nuclei.charges

@@ -33,7 +33,7 @@ def own_moments(shells: Shells, coefficients: Tensor) -> list[Tensor]:
 
 
 def translated(moments: list[Tensor], shift: Tensor) -> list[Tensor]:
-    """Moments (N, 3, …) of N bodies about points from which they lie ``shift`` (N, 3) farther, bohr."""
+    """Moments (N, 3, …) of N bodies about new origins; ``shift`` (N, 3) in bohr is the old origin minus the new one."""
     charge, dipole, quadrupole, octupole = moments
     squared = _outer(shift, shift)
     return [
@@ -88,9 +88,10 @@ def _angular(l: int, rank: int) -> Tensor:
     phi = np.arange(16) * np.pi / 8
     ring = np.sqrt(1 - z**2)[:, None]
     n = np.stack([ring * np.cos(phi), ring * np.sin(phi), np.broadcast_to(z[:, None], (8, 16))], axis=-1).reshape(-1, 3)
-    direction = torch.as_tensor(n)
-    harmonics = o3.spherical_harmonics(l, direction[:, E3NN_AXES], normalize=False, normalization="integral")
-    product = torch.as_tensor(np.repeat(weights, 16) * np.pi / 8)
-    for _ in range(rank):
-        product = _outer(product, direction)
-    return torch.tensordot(harmonics.T, product, dims=1)
+    with torch.inference_mode(False):  # it is kept for callers who differentiate
+        direction = torch.as_tensor(n)
+        harmonics = o3.spherical_harmonics(l, direction[:, E3NN_AXES], normalize=False, normalization="integral")
+        product = torch.as_tensor(np.repeat(weights, 16) * np.pi / 8)
+        for _ in range(rank):
+            product = _outer(product, direction)
+        return torch.tensordot(harmonics.T, product, dims=1)

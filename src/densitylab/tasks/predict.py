@@ -1,0 +1,110 @@
+"""``task=predict``: densities of structures in files, by a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from densitylab.config import slug
+from densitylab.loading import find_model, load
+from densitylab.outlook import Outlook
+from densitylab.report.table import write_table
+from densitylab.structures.files import from_files
+from densitylab.tasks.parts import quiet
+from densitylab.units import ANGSTROM_TO_BOHR, EBOHR_TO_DEBYE
+
+if TYPE_CHECKING:
+    import h5py
+    from ase import Atoms
+    from omegaconf import DictConfig
+
+    from densitylab.density import Density
+    from densitylab.runs import Run
+
+Product = Literal["extxyz", "hdf5", "cube", "surface"]
+_HEADER = ["number", "structure", "formula", "atoms", "charge / e", "dipole / D", "lowest atom / e", "highest atom / e"]
+
+
+def predict(
+    config: DictConfig, run: Run, path: str | list[str], model: str, write: Sequence[Product] = ("extxyz", "hdf5"),
+    charge: int | None = None, strange: bool = False, spacing: float = 0.3, level: float = 0.002, device: str = "cpu",
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Predict the density of every structure in ``path``; what is asked for is left in the run's directory.
+
+    In any case ``summary.csv`` and ``summary.md``. ``predictions.extxyz``: Å, charges in e about every nucleus, dipole
+    in e·Å. ``predictions.h5``: every density in atomic units (:func:`densitylab.report.predictions.read_density`).
+    For every structure ``NUMBER_NAME.cube``, ρ on points ``spacing`` (bohr) apart; ``.ply`` and ``.png``, the surface
+    where ρ is ``level`` (e/bohr³), with its potential.
+
+    Raises
+    ------
+    StructureError
+        A file that cannot be read, or chemistry that the network never saw (unless ``strange``).
+    BasisError
+        An element that the network does not know.
+    ModelError
+        No such model.
+    """
+    from tqdm import tqdm
+
+    from densitylab.report.predictions import add_density, annotated, write_frames
+
+    quiet()
+    structures, predictor = from_files(path, charge), load(model, device)
+    marks = [predictor.strange(atoms) for atoms in structures]
+    frames, rows = [], []
+    with _archive(run.path / "predictions.h5" if "hdf5" in write else None) as archive:
+        densities = predictor.predict_all(structures, strange)
+        for number, atoms in enumerate(tqdm(structures, desc="predicting", unit="structure")):
+            density = next(densities)
+            frames.append(annotated(atoms, density, marks[number]))
+            rows.append([number, atoms.info["group"], *_facts(frames[-1])] + [", ".join(marks[number])] * strange)
+            if archive:
+                add_density(archive, str(number), density, {"name": atoms.info["group"], "never_seen": marks[number]})
+            _draw(run.path / f"{number}_{slug(atoms.info['group'])}", density, write, spacing, level)
+    if "extxyz" in write:
+        write_frames(run.path / "predictions.extxyz", frames)
+    write_table([*_HEADER, *["never seen"] * strange], rows, run.path / "summary", f"predicted by {model}")
+    return [{"name": "predicted", "value": len(rows), "unit": "1", "split": "predict", "group": "all"}]
+
+
+def outlook(config: DictConfig) -> Outlook:
+    """Read the files and find the model; see :mod:`densitylab.outlook`."""
+    find_model(config.task.model)
+    structures = from_files(config.task.path, config.task.charge)
+    return Outlook([f"{len(structures)} structures, {sum(map(len, structures))} atoms"])
+
+
+def _facts(atoms: Atoms) -> list[Any]:
+    charges = atoms.arrays["charges"]
+    dipole = float((atoms.info["dipole"] ** 2).sum() ** 0.5) * ANGSTROM_TO_BOHR * EBOHR_TO_DEBYE
+    return [atoms.get_chemical_formula(), len(atoms), float(charges.sum()), dipole, charges.min(), charges.max()]
+
+
+def _draw(stem: Path, density: Density, write: Sequence[Product], spacing: float, level: float) -> None:
+    from densitylab.density.surface import isosurface
+    from densitylab.report.predictions import draw_surface, write_density_cube, write_ply
+
+    if "cube" in write:
+        write_density_cube(stem.with_name(f"{stem.name}.cube"), density, spacing)
+    if "surface" in write:
+        surface = isosurface(density, level, spacing)
+        potential = density.potential(surface.vertices)
+        write_ply(stem.with_name(f"{stem.name}.ply"), surface, potential)
+        draw_surface(stem.with_name(f"{stem.name}.png"), surface, potential, f"potential at {level} e/bohr³")
+
+
+@contextmanager
+def _archive(file: Path | None) -> Iterator[h5py.File | None]:
+    """An HDF5 file that gets its name when it is whole."""
+    if file is None:
+        yield None
+        return
+    import h5py
+
+    part = file.with_suffix(".part")
+    with h5py.File(part, "w") as archive:
+        yield archive
+    part.replace(file)
