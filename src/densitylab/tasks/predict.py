@@ -23,20 +23,21 @@ if TYPE_CHECKING:
     from densitylab.density import Density
     from densitylab.runs import Run
 
-Product = Literal["extxyz", "hdf5", "cube", "surface"]
+Product = Literal["extxyz", "hdf5", "cube", "surface", "html"]
 _HEADER = ["number", "structure", "formula", "atoms", "charge / e", "dipole / D", "lowest atom / e", "highest atom / e"]
 
 
 def predict(
-    config: DictConfig, run: Run, path: str | list[str], model: str, write: Sequence[Product] = ("extxyz", "hdf5"),
-    charge: int | None = None, strange: bool = False, spacing: float = 0.3, level: float = 0.002, device: str = "cpu",
+    config: DictConfig, run: Run, path: str | list[str], model: str,
+    write: Sequence[Product] = ("extxyz", "hdf5", "html"), charge: int | None = None, strange: bool = False,
+    spacing: float = 0.3, level: float = 0.002, device: str = "cpu",
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Predict the density of every structure in ``path``; what is asked for is left in the run's directory.
 
     In any case ``summary.csv`` and ``summary.md``. ``predictions.extxyz``: Å, charges in e about every nucleus, dipole
     in e·Å. ``predictions.h5``: every density in atomic units (:func:`densitylab.report.predictions.read_density`).
     For every structure ``NUMBER_NAME.cube``, ρ on points ``spacing`` (bohr) apart; ``.ply`` and ``.png``, the surface
-    where ρ is ``level`` (e/bohr³), with its potential.
+    where ρ is ``level`` (e/bohr³), with its potential. ``predictions.html``: one page to look at, of the first 20.
 
     Raises
     ------
@@ -49,12 +50,13 @@ def predict(
     """
     from tqdm import tqdm
 
+    from densitylab.report.page import MOST_SHOWN, entry, write_page
     from densitylab.report.predictions import add_density, annotated, write_frames
 
     quiet()
     structures, predictor = from_files(path, charge), load(model, device)
     marks = [predictor.strange(atoms) for atoms in structures]
-    frames, rows = [], []
+    frames, rows, entries = [], [], []
     with _archive(run.path / "predictions.h5" if "hdf5" in write else None) as archive:
         densities = predictor.predict_all(structures, strange)
         for number, atoms in enumerate(tqdm(structures, desc="predicting", unit="structure")):
@@ -63,10 +65,16 @@ def predict(
             rows.append([number, atoms.info["group"], *_facts(frames[-1])] + [", ".join(marks[number])] * strange)
             if archive:
                 add_density(archive, str(number), density, {"name": atoms.info["group"], "never_seen": marks[number]})
+            if "html" in write and number < MOST_SHOWN:
+                prior = predictor.trained.prior.density(atoms).to(density.centers.device)
+                entries.append(entry(number, atoms, density, prior, level, ", ".join(marks[number])))
             _draw(run.path / f"{number}_{slug(atoms.info['group'])}", density, write, spacing, level)
     if "extxyz" in write:
         write_frames(run.path / "predictions.extxyz", frames)
-    write_table([*_HEADER, *["never seen"] * strange], rows, run.path / "summary", f"predicted by {model}")
+    header = [*_HEADER, *["never seen"] * strange]
+    if "html" in write:
+        write_page(run.path / "predictions.html", f"Densities predicted by {model}", entries, header, rows, level)
+    write_table(header, rows, run.path / "summary", f"predicted by {model}")
     return [{"name": "predicted", "value": len(rows), "unit": "1", "split": "predict", "group": "all"}]
 
 
@@ -80,7 +88,8 @@ def outlook(config: DictConfig) -> Outlook:
 def _facts(atoms: Atoms) -> list[Any]:
     charges = atoms.arrays["charges"]
     dipole = float((atoms.info["dipole"] ** 2).sum() ** 0.5) * ANGSTROM_TO_BOHR * EBOHR_TO_DEBYE
-    return [atoms.get_chemical_formula(), len(atoms), float(charges.sum()), dipole, charges.min(), charges.max()]
+    total = round(float(charges.sum()), 9) + 0.0  # not -0.000
+    return [atoms.get_chemical_formula(), len(atoms), total, dipole, charges.min(), charges.max()]
 
 
 def _draw(stem: Path, density: Density, write: Sequence[Product], spacing: float, level: float) -> None:
