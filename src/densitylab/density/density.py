@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -122,6 +123,12 @@ class Density:
     def octupole(self, origin: Tensor | None = None) -> Tensor:
         """Σ Z R⊗R⊗R − ∫ρ r⊗r⊗r dr: (3, 3, 3), e·bohr³. Likewise: :func:`~.moments.traceless_octupole`."""
         return total_moments(self, origin)[3]
+
+    def to_pyscf_guess(self, mole: Any) -> np.ndarray:
+        """Initial density matrix for PySCF: :func:`densitylab.density.guess.initial_guess`."""
+        from densitylab.density.guess import initial_guess
+
+        return initial_guess(self, mole)
 
     def owners(self) -> Tensor:
         """(S,) the nucleus closest to each shell: whose functions they are (of two as close, any one)."""
