@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test clean
+.PHONY: help run test docs clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -21,8 +21,12 @@ test: $(READY) ## style, imports, types, tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow"
 
+docs: $(READY) ## build the documentation into docs/_build; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 clean: ## remove the virtual environment, builds and caches; outputs/ and data/ stay
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

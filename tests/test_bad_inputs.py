@@ -5,9 +5,7 @@ import os
 import re
 import resource
 import shutil
-import signal
 import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +16,9 @@ import torch
 from ase import Atoms
 from safetensors.numpy import save_file
 
-from densitylab.__main__ import main
 from densitylab.labels.store import Store
 from densitylab.structures import prepare
+from tests.tasks.command import start
 
 H2, WATER = "2\n{}\nH 0 0 0\nH 0 0 0.74\n", "3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
 HF = ("labels.level.functional=HF", "labels.level.basis=sto-3g", "labels.level.density_fit=false")
@@ -33,18 +31,6 @@ TRAIN = (*QUICK, *CHEAP, *GROUPS, "logger=csv")
 EVALUATE = ("task=evaluate", "task.model=model", "task.split=train", *CHEAP, *GROUPS)
 RECORD = {"config.yaml", "metadata.json", "results.json", "error.log", ".lock"}  # of a run that starts again
 GPU = torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def start(*words):
-    """The command line in this process; its runs are processes of their own, as always."""
-    handler = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["densitylab", *words])
-        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-        try:
-            return main()
-        finally:
-            signal.signal(signal.SIGTERM, handler)
 
 
 def files():

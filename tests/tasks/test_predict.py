@@ -1,8 +1,6 @@
 """``densitylab predict`` through the real command line."""
 
 import csv
-import signal
-import sys
 
 import ase.io
 import numpy as np
@@ -11,12 +9,12 @@ import torch
 from ase.build import molecule
 from ase.io.cube import read_cube
 
-from densitylab.__main__ import main
 from densitylab.command import spelled_out
 from densitylab.report.predictions import read_density
 from tests.labels.calculations import single_thread
 from tests.model.saved import save_random_model
 from tests.model.suite import waters
+from tests.tasks.command import start
 
 
 @pytest.fixture(autouse=True)
@@ -29,16 +27,6 @@ def home(tmp_path, monkeypatch):
     ase.io.write("two waters.xyz", [waters(1), waters(2)], plain=True)
     with single_thread():
         yield
-
-
-def start(*words):
-    handler = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["densitylab", *words])
-        try:
-            return main()
-        finally:
-            signal.signal(signal.SIGTERM, handler)
 
 
 def test_everything_that_can_be_written(tmp_path, capfd):

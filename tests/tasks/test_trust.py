@@ -3,20 +3,18 @@
 import csv
 import json
 import shutil
-import signal
-import sys
 from pathlib import Path
 
 import ase.io
 import numpy as np
 import pytest
 
-from densitylab.__main__ import main
 from densitylab.labels import LabelError, Store
 from tests.labels import published
 from tests.labels.calculations import single_thread
 from tests.labels.test_importers import Code, fitted, nucleotide, published_sample
 from tests.labels.test_wavefunctions import FLEXIBLE, calculated, write_molden
+from tests.tasks.command import start
 
 ROOT = Path(__file__).resolve().parents[2]
 HF = ("labels.level.functional=HF", "labels.level.basis=sto-3g", "labels.level.density_fit=false")
@@ -36,16 +34,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with single_thread():
         yield
-
-
-def start(*words):
-    handler = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["densitylab", *words])
-        try:
-            return main()
-        finally:
-            signal.signal(signal.SIGTERM, handler)
 
 
 def run(*words, name="it"):

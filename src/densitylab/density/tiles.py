@@ -20,7 +20,7 @@ def sum_over_sites(
     parts: Sequence[Sites], points: Tensor, shape: tuple[int, ...], near: Term, reach: Reach,
     far: Term | None = None, tile: int = TILE,
 ) -> Tensor:  # fmt: skip
-    """(P, *shape) sum of ``near`` over the shells within reach, of ``far`` (or of nothing) over others."""
+    """(P, …) sum of ``near`` over the shells within reach, of ``far`` (or of nothing) over others."""
     if not len(points):
         return points.new_zeros(0, *shape)
     order = compact_order(points.detach(), tile)
