@@ -25,7 +25,7 @@ NEEDS = {
     "task=evaluate": ["task.model=folder"],
     "task=import": ["task.path=file", "task.program=psi4"],
     "task=export": ["task.path=file.h5"],
-    "task=predict": ["task.path=mol.xyz"],
+    "task=predict": ["task.path=mol.xyz", "task.model=folder"],
     "trainer=ddp_nodes": ["trainer.num_nodes=2"],
     "task=design_basis": ["task.functions=100"],
     "basis=file": ["basis.path=my.gbs"],

@@ -20,8 +20,8 @@ def load(model: str | Path, device: str | torch.device = "cpu", dtype: torch.dty
 
     Parameters
     ----------
-    model: name of one that comes with densitylab (``"water"``), or a folder that ``task=train`` left
-        (``outputs/NAME/model``). Nothing in it is executed.
+    model: a folder that ``task=train`` left (``outputs/NAME``), or the name of a model that comes with densitylab.
+        Nothing in it is executed: it can only name a network of densitylab's and plain numbers.
     device: e.g. ``"cuda"``.
     dtype: of the densities, float64 by default.
 
@@ -48,7 +48,7 @@ def find_model(model: str | Path) -> Path:
         if is_model(folder):
             return folder
     names = shipped_models()
-    known = f"nor the name of one that is shipped ({', '.join(names)})"
+    known = f"nor the name of one that is shipped ({', '.join(names) or 'none yet'})"
     raise ModelError(f"{model} is neither a folder with a model {known}{did_you_mean(str(model), names)}")
 
 

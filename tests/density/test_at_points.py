@@ -216,3 +216,21 @@ def test_far_molecules_are_added_exactly():
     points = torch.cat([random_points(0), random_points(1) + 94.5])
     both = of_density(potential, first + moved, points)
     assert relative(both, of_density(potential, first, points) + of_density(potential, moved, points)) < 1e-12
+
+
+def test_a_point_that_is_no_number_harms_no_other():
+    density, points = random_density(0, ALL), random_points(0, 5)
+    broken = points.clone()
+    broken[2, 0] = float("nan")
+    rest = [0, 1, 3, 4]
+    for function in (evaluate, gradient, potential):
+        found, expected = of_density(function, density, broken)[rest], of_density(function, density, points)[rest]
+        assert relative(found, expected) < 1e-12  # screening differs, by less than rounding
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 5, 3), (5, 2)])
+def test_points_of_another_shape_are_refused(shape):
+    density = random_density(0, ALL)
+    for function in (density.values, density.gradient, density.laplacian, density.potential, density.field):
+        with pytest.raises(ValueError, match=r"points must be \(P, 3\)"):
+            function(torch.zeros(shape, dtype=torch.float64))

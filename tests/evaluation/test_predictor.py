@@ -125,3 +125,24 @@ def test_what_it_was_trained_on_is_in_the_file(folder):
     assert description["familiar"] == {"environments": ["H(O)", "O(HH)"], "charges": [0]}
     assert description["origin"] == {"level": "none"}
     assert description["units"]["cutoff"] == "Å"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kernel": {"_target_": "densitylab.files.write_atomically", "path": "owned", "content": "x"}},
+        {"kernel": [{"_target_": "densitylab.config.shipped", "folder": "x"}]},
+        {"_target_": "densitylab.files.write_atomically", "path": "owned", "content": "x"},
+        {"_target_": "densitylab.model.checkpoint.save_model"},
+        {"_target_": "torch.nn.Linear"},
+    ],
+)
+def test_a_strangers_model_calls_nothing_but_a_network(folder, tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    description = json.loads((folder / "model.json").read_text())
+    description["options"] |= change
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    with pytest.raises(ModelError, match="name something else than a network"):
+        densitylab.load(tmp_path)
+    assert not (tmp_path / "owned").exists()

@@ -19,7 +19,7 @@ def data_of(page: str) -> list[dict]:
 
 @pytest.fixture
 def page(tmp_path):
-    water = prepare(structure("water"), group="</script><b>")
+    water = prepare(structure("water"), group="<!--<script></script><b>")
     density = toy_prior().density(water)
     entries = [entry(0, water, density, 0.9 * density, 0.002), entry(1, water, density, density, 0.002, "O(H)")]
     rows = [[0, "</script><b>", 1.23456], [1, "x", 2.0], [2, "not shown", 3.0]]

@@ -36,6 +36,14 @@ def test_it_predicts_again_only_when_something_has_changed(calculator):
     assert calculator.density is not first
 
 
+def test_another_charge_is_another_calculation(calculator):
+    atoms = waters(1)
+    atoms.calc = densitylab.Calculator(calculator.predictor, strange=True)
+    assert atoms.get_charges().sum() == pytest.approx(0, abs=1e-9)
+    atoms.info |= {"charge": -1, "multiplicity": 2}
+    assert atoms.get_charges().sum() == pytest.approx(-1, abs=1e-9)
+
+
 def test_there_are_no_forces_without_a_model_of_them(calculator):
     atoms = waters(1)
     atoms.calc = calculator

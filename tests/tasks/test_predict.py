@@ -63,8 +63,9 @@ def test_everything_that_can_be_written(tmp_path, capfd):
 
 def test_strange_chemistry_is_refused_or_marked(tmp_path, capfd):
     ase.io.write("odd.xyz", molecule("OH"))
-    assert start("predict", "odd.xyz", "task.model=net", "name=no") != 0
-    assert "never trained on O(H) (atom 0)" in capfd.readouterr().err
+    assert start("predict", "odd.xyz", "task.model=net", "name=no") == 2
+    assert "never trained on structure 0: O(H) (atom 0)" in capfd.readouterr().err
+    assert not (tmp_path / "outputs/no").exists()
     assert start("predict", "odd.xyz", "task.model=net", "task.strange=true", "name=yes") == 0
     assert "O(H) (atom 0)" in capfd.readouterr().out
     assert "never_seen" in (tmp_path / "outputs/yes/predictions.extxyz").read_text()

@@ -28,6 +28,8 @@ class Box:
     @classmethod
     def around(cls, positions: Tensor, spacing: float, margin: float) -> Box:
         """Around ``positions`` (A, 3) with ``margin`` on every side, to half a spacing; all in bohr."""
+        if not spacing > 0:
+            raise ValueError(f"spacing must be positive, not {spacing}")
         low, high = positions.detach().cpu().amin(0) - margin, positions.detach().cpu().amax(0) + margin
         counts = ((high - low) / spacing).round().long() + 1
         x, y, z = low.tolist()
@@ -53,7 +55,7 @@ def write_cube(file: Path, values: Tensor, box: Box, nuclei: Nuclei, comment: st
     if len(values) != math.prod(box.shape):
         raise ValueError(f"{len(values)} values for {math.prod(box.shape)} points")
     steps = torch.eye(3) * box.spacing
-    head = [comment.splitlines()[0], "OUTER LOOP: X, MIDDLE LOOP: Y, INNER LOOP: Z"]
+    head = [(comment.splitlines() or [""])[0], "OUTER LOOP: X, MIDDLE LOOP: Y, INNER LOOP: Z"]
     head += [_row(len(nuclei.charges), box.origin)]
     head += [_row(n, step.tolist()) for n, step in zip(box.shape, steps, strict=True)]
     atoms = zip(nuclei.charges.tolist(), nuclei.positions.tolist(), strict=True)

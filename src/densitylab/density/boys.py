@@ -48,7 +48,7 @@ def _taylor(x: Tensor, n: int) -> Tensor:
     table = _table(n, x.dtype, x.device)
     index = (x / _STEP).round()
     delta = index * _STEP - x
-    rows = table[index.long()]
+    rows = table[index.nan_to_num(0).long()]  # what is no number stays none, by delta
     result = rows[..., -1]
     for k in range(_TERMS - 2, -1, -1):
         result = result * delta + rows[..., k]

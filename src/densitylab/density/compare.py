@@ -45,6 +45,7 @@ class Comparison:
 def compare(density: Density, reference: Density, grid: Grid | None = None) -> Comparison:
     """All measures of the difference; both need the same nuclei. ``grid``: default atom-centred, level 2."""
     grid = atom_centered(reference.nuclei.to_atoms()) if grid is None else grid
+    grid = Grid(grid.points.to(density.centers), grid.weights.to(density.centers))
     difference, number = density - reference, float(reference.electrons())
     parts = difference.values_by_degree(grid.points)
     overlap, own, other = (_overlap(*pair) for pair in ((density, reference), (density, density), (reference,) * 2))

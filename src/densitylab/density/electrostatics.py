@@ -15,6 +15,7 @@ from torch import Tensor
 
 from densitylab.density.at_points import potential
 from densitylab.density.bilinear import coulomb_energy
+from densitylab.density.tiles import check_points
 
 if TYPE_CHECKING:
     from densitylab.density.density import Density
@@ -37,6 +38,7 @@ def total_potential(density: Density, points: Tensor, derivative: int = 0, toler
 
 def nuclear_potential(nuclei: Nuclei, points: Tensor, derivative: int = 0) -> Tensor:
     """The share of the nuclei in :func:`total_potential`."""
+    check_points(points)
     step = max(1, _PAIRS // max(1, len(nuclei.charges)))
     parts = [_of_point_charges(nuclei, block, derivative) for block in points.split(step)]
     return torch.cat(parts) if parts else points.new_zeros(0, *(3,) * derivative)
@@ -84,7 +86,8 @@ def long_range_forces(density: Density, groups: Sequence[int] | np.ndarray | Ten
 
 def _centers(nuclei: Nuclei, groups: Tensor) -> Tensor:
     """(G, 3) centres of nuclear charge, bohr."""
-    weighted = torch.cat([nuclei.charges[:, None] * nuclei.positions, nuclei.charges[:, None]], dim=1)
+    weights = nuclei.charges[:, None] + 1e-12  # ghosts have a place, but no charge
+    weighted = torch.cat([weights * nuclei.positions, weights], dim=1)
     sums = weighted.new_zeros(int(groups.max()) + 1, 4).index_add(0, groups, weighted)
     return sums[:, :3] / sums[:, 3:]
 
@@ -107,7 +110,8 @@ def self_repulsion(density: Density) -> Tensor:
 def _of_point_charges(nuclei: Nuclei, points: Tensor, derivative: int) -> Tensor:
     d = points[:, None] - nuclei.positions
     squared = d.square().sum(-1)
-    rounding = 4 * torch.finfo(points.dtype).eps * max(1.0, float(points.detach().abs().max())) if len(points) else 0.0
+    largest = float(nuclei.positions.detach().abs().max()) if len(nuclei.positions) else 0.0
+    rounding = 4 * torch.finfo(points.dtype).eps * max(1.0, largest)
     elsewhere = squared > rounding**2
     inverse = torch.where(elsewhere, squared, 1.0) ** -0.5 * elsewhere
     if derivative == 0:

@@ -46,7 +46,7 @@ class Sites:
 
     def split(self, squared: Tensor, reach: Reach) -> tuple[Sites, Sites]:
         """Shells with α d² < ``reach(l)`` at some site, and the others; ``squared`` (): the smallest d²."""
-        kept = {l: int((squared < reach(l) / alpha.detach().amin(0)).sum()) for l, alpha in self.exponents.items()}
+        kept = {l: int((~(squared >= reach(l) / alpha.detach().amin(0))).sum()) for l, alpha in self.exponents.items()}
         return self._shells({l: slice(n) for l, n in kept.items()}), self._shells(
             {l: slice(n, None) for l, n in kept.items()}
         )
@@ -79,7 +79,7 @@ def _shells_of_sites(shells: Shells) -> list[np.ndarray]:
 
 def _together(shells: Shells, coefficients: Tensor, rows: Tensor) -> Sites:
     """``rows`` (B, n): the shells of B sites that look alike."""
-    exponents, weights, ls = {}, {}, shells.l[rows[0]]
+    exponents, weights, ls = {}, {}, shells.l.cpu()[rows[0]]
     for l in ls.unique().tolist():
         own = rows[:, torch.nonzero(ls == l).flatten()]
         functions = shells.offsets[own][..., None] + torch.arange(2 * l + 1, device=own.device)

@@ -77,7 +77,8 @@ def _exchange_correlation(density: Density, mole: Any, functional: str, grid_lev
     integrator, matrix = dft.numint.NumInt(), np.zeros((mole.nao, mole.nao))
     for orbitals, _, weights, points in integrator.block_loop(mole, grids, mole.nao, deriv=1):
         where = torch.as_tensor(points).to(density.centers)
-        rho = np.stack([density.values(where).cpu().numpy(), *density.gradient(where).T.cpu().numpy()])
+        values = torch.cat([density.values(where)[None], density.gradient(where).T])
+        rho = values.detach().cpu().numpy()
         rho[:, rho[0] < _SMALLEST] = 0.0
         potential = integrator.eval_xc_eff(functional, _needed(functional, rho), deriv=1)[1] * weights
         potential[0] *= 0.5  # the transpose below adds it twice
@@ -90,6 +91,6 @@ def _needed(functional: str, rho: np.ndarray) -> np.ndarray:
     from pyscf import dft
 
     kind = dft.libxc.xc_type(functional)
-    if kind not in ("LDA", "GGA"):
+    if kind not in ("LDA", "GGA") or dft.libxc.is_hybrid_xc(functional) or dft.libxc.is_nlc(functional):
         raise ValueError(f"{functional} is no local density or gradient functional")
     return rho if kind == "GGA" else rho[:1]

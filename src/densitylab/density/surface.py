@@ -42,6 +42,8 @@ def isosurface(density: Density, level: float = 0.002, spacing: float = 0.3) -> 
     """
     from skimage.measure import marching_cubes
 
+    if not (level > 0 and spacing > 0):
+        raise ValueError(f"level and spacing must be positive, not {level} and {spacing}")
     box, values = _box(density, level, spacing)
     if not bool((values > level).any()):
         raise ValueError(f"the density does not reach {level} e/bohr³ on points {spacing} bohr apart")
@@ -77,5 +79,5 @@ def _refined(density: Density, level: float, vertices: Tensor, spacing: float) -
     """Moved along the gradient to where ρ is the level, by half a cube at most."""
     slope = density.gradient(vertices).detach()
     missing = level - density.values(vertices).detach()
-    step = (missing / slope.square().sum(1).clamp(min=1e-300))[:, None] * slope
+    step = (missing / slope.square().sum(1).clamp(min=torch.finfo(slope.dtype).tiny))[:, None] * slope
     return vertices + step * (0.5 * spacing / step.norm(dim=1, keepdim=True)).clamp(max=1.0)

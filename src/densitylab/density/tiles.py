@@ -21,11 +21,18 @@ def sum_over_sites(
     far: Term | None = None, tile: int = TILE,
 ) -> Tensor:  # fmt: skip
     """(P, …) sum of ``near`` over the shells within reach, of ``far`` (or of nothing) over others."""
+    check_points(points)
     if not len(points):
         return points.new_zeros(0, *shape)
     order = compact_order(points.detach(), tile)
     rows = [_of_tile(parts, points[index], shape, near, reach, far) for index in order.split(tile)]
     return torch.cat(rows)[torch.argsort(order)]
+
+
+def check_points(points: Tensor) -> None:
+    """Raise ``ValueError`` unless they are (P, 3)."""
+    if points.dim() != 2 or points.shape[1] != 3:
+        raise ValueError(f"points must be (P, 3), not {tuple(points.shape)}")
 
 
 def _of_tile(
@@ -34,7 +41,7 @@ def _of_tile(
     total = points.new_zeros(len(points), *shape)
     for sites in parts:
         squared = _squared_distances(sites.centers, points)
-        close = squared < sites.squared_reach(reach)
+        close = ~(squared >= sites.squared_reach(reach))  # also where a point is not a number
         for rows in _blocks(sites, squared, close, len(points)):
             inside, outside = sites[rows].split(squared[rows[0]], reach)
             total = total + near(inside, points)

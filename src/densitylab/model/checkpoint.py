@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def load_model(folder: Path, build: Callable[..., nn.Module]) -> TrainedModel:
     """
     description = _description(folder)
     try:
-        options, basis = description["options"], GaussianBasis.from_description(description["basis"])
+        options, basis = _trusted(description["options"]), GaussianBasis.from_description(description["basis"])
         prior = Prior.from_description(description["prior"])
         shapes = Statistics.placeholder(basis, description["neighbours"])  # the values are buffers of the weights file
         network, cutoff = build(options, basis=basis, statistics=shapes), options["cutoff"]
@@ -94,6 +95,20 @@ def load_model(folder: Path, build: Callable[..., nn.Module]) -> TrainedModel:
         raise ModelError(f"{folder / _DESCRIPTION}: {error}") from None
     _load_weights(folder, network)
     return TrainedModel(network, basis, prior, cutoff, familiar)
+
+
+def _trusted(options: dict[str, Any]) -> dict[str, Any]:
+    """Options that can only build a network: a class of our own, from plain values. The file may be a stranger's."""
+    target = str(options.get("_target_", "densitylab.model.Network"))
+    if not re.fullmatch(r"densitylab\.model(\.[a-z]\w*)*\.[A-Z]\w*", target) or _names_targets(list(options.values())):
+        raise ValueError("its options name something else than a network of densitylab's")
+    return options
+
+
+def _names_targets(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or _names_targets(list(value.values()))
+    return isinstance(value, list) and any(_names_targets(item) for item in value)
 
 
 def _load_weights(folder: Path, network: nn.Module) -> None:

@@ -37,10 +37,9 @@ def entry(
     if len(atoms) > MOST_ATOMS:
         return known
     spacing = 0.35 if len(atoms) <= 60 else 0.6  # bohr: a page should stay below some 10 MB
-    surface = isosurface(density, level, spacing)
-    painted = _mesh(surface) | {"p": [round(p, 5) for p in density.potential(surface.vertices).tolist()]}
     difference = density - prior
-    return known | {"surface": painted, "more": _lobe(difference, spacing), "less": _lobe(-1.0 * difference, spacing)}
+    lobes = {"more": _lobe(difference, spacing), "less": _lobe(-1.0 * difference, spacing)}
+    return known | {"surface": _painted(density, level, spacing)} | lobes
 
 
 def write_page(
@@ -59,9 +58,17 @@ def write_page(
         header="".join(f"<th>{html.escape(name)}</th>" for name in header),
         rows="".join(cells),
         library=(folder / "vendor" / "3Dmol-min.js").read_text(encoding="utf-8"),
-        data=json.dumps(list(entries)).replace("</", "<\\/"),  # a name must not end the script
+        data=json.dumps(list(entries)).replace("<", "\\u003c"),  # no name ends the script, or opens a comment
     )
     write_atomically(file, page)
+
+
+def _painted(density: Density, level: float, spacing: float) -> dict[str, Any] | None:
+    try:
+        surface = isosurface(density, level, spacing)
+    except ValueError:  # there is none: a picture less, but no reason to lose the numbers
+        return None
+    return _mesh(surface) | {"p": [round(p, 5) for p in density.potential(surface.vertices).tolist()]}
 
 
 def _mesh(surface: Isosurface) -> dict[str, Any]:

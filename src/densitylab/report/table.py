@@ -40,11 +40,12 @@ def _text(value: Any) -> str:
 
 def _print(header: list[str], rows: list[list[str]], title: str) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title)
     for name in header:
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))  # a name may have brackets
     Console(width=max(Console().width, 140)).print(table)  # a log file has no width; do not cut numbers off

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class Calculator(AseCalculator):
     """Charges (e) and dipole (e·Å, about the origin for ions) of the predicted density, and the density itself.
 
-    ``atoms.calc = densitylab.Calculator("water")``, then ``atoms.get_charges()``,
-    ``atoms.get_dipole_moment()``, ``atoms.calc.density``. The total charge is ``atoms.info["charge"]``, 0 by default.
+    ``atoms.calc = densitylab.Calculator("outputs/NAME")``, then ``atoms.get_charges()``, ``atoms.get_dipole_moment()``,
+    and ``atoms.calc.density``, that of the last calculation. The total charge is ``atoms.info["charge"]``, else 0.
 
     Parameters
     ----------
     model: name or folder, as for :func:`densitylab.load`, or what that gave.
     strange: also predict what has chemistry that the network never saw.
+    device: on which a model that is named runs.
 
     Raises
     ------
@@ -40,10 +41,16 @@ class Calculator(AseCalculator):
     implemented_properties = ["charges", "dipole"]  # noqa: RUF012 (ASE reads it from the class)
     density: Density
 
-    def __init__(self, model: str | Path | Predictor, strange: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self.predictor = model if isinstance(model, Predictor) else densitylab.load(model)
+    def __init__(self, model: str | Path | Predictor, strange: bool = False, device: str = "cpu") -> None:
+        super().__init__()
+        self.predictor = model if isinstance(model, Predictor) else densitylab.load(model, device)
         self.strange = strange
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation; ASE itself does not look at ``info``."""
+        changes: list[str] = super().check_state(atoms, tol)
+        before = self.atoms.info if self.atoms is not None else atoms.info
+        return changes + ["charge"] * (before.get("charge", 0) != atoms.info.get("charge", 0))
 
     def calculate(
         self, atoms: Atoms | None = None, properties: Sequence[str] = ("charges",), changes: Sequence[str] = all_changes

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from densitylab.config import slug
-from densitylab.loading import find_model, load
+from densitylab.dataset.familiarity import UnfamiliarError
+from densitylab.errors import ConfigError
+from densitylab.loading import load
 from densitylab.outlook import Outlook
 from densitylab.report.table import write_table
 from densitylab.structures.files import from_files
@@ -54,6 +56,8 @@ def predict(
     from densitylab.report.predictions import add_density, annotated, write_frames
 
     quiet()
+    if not (spacing > 0 and level > 0):
+        raise ConfigError(f"task.spacing and task.level must be positive, not {spacing} and {level}")
     structures, predictor = from_files(path, charge), load(model, device)
     marks = [predictor.strange(atoms) for atoms in structures]
     frames, rows, entries = [], [], []
@@ -80,8 +84,13 @@ def predict(
 
 def outlook(config: DictConfig) -> Outlook:
     """Read the files and find the model; see :mod:`densitylab.outlook`."""
-    find_model(config.task.model)
+    predictor = load(config.task.model, config.task.device)
     structures = from_files(config.task.path, config.task.charge)
+    if not config.task.strange:
+        marks = [(number, predictor.strange(atoms)) for number, atoms in enumerate(structures)]
+        odd = [f"structure {number}: {', '.join(mark)}" for number, mark in marks if mark]
+        if odd:
+            raise UnfamiliarError(f"the network was never trained on {'; '.join(odd[:5])}; task.strange=true allows it")
     return Outlook([f"{len(structures)} structures, {sum(map(len, structures))} atoms"])
 
 
