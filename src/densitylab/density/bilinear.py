@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from densitylab.density.conventions import standard_from_shells
-from densitylab.density.integrals import as_mole
+from densitylab.density.integrals import as_mole, in_pyscf_order
 from densitylab.density.shells import Shells
 
 _ROWS = 500  # shells at a time
@@ -78,11 +78,7 @@ def _product(integral: str, bra: Shells, ket: Shells, vector: Tensor) -> Tensor:
     """(components, F) integrals of every function of ``bra`` with Σ b_l φ_l."""
     from pyscf import gto
 
-    right = as_mole(ket)
-    columns = standard_from_shells("pyscf", ket.l.cpu().numpy())
-    weights = np.empty(ket.size)
-    weights[columns] = vector.detach().cpu().double().numpy()
-    parts = []
+    right, weights, parts = as_mole(ket), in_pyscf_order(ket, vector), []
     for block in _blocks(bra) if bra.size and ket.size else ():
         matrix = gto.intor_cross(integral, as_mole(block), right)
         rows = standard_from_shells("pyscf", block.l.cpu().numpy())

@@ -65,7 +65,7 @@ def _upwards(x: Tensor, n: int) -> Tensor:
 
 @cache
 def _table(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(points, terms) F_(n+k)(x₀) / k! at the points of the table, from the incomplete gamma function."""
+    """(points, terms) F_(n+k)(x₀) / k! at the points of the table, by Kummer's function."""
     import numpy as np
     from scipy.special import factorial, hyp1f1
 

@@ -114,11 +114,11 @@ class Density:
 
         It depends on the origin for ions; higher moments do for every molecule that has lower ones.
         """
-        return total_moments(self, origin)[1]
+        return total_moments(self, origin, ranks=2)[1]
 
     def quadrupole(self, origin: Tensor | None = None) -> Tensor:
         """Σ Z R⊗R − ∫ρ r⊗r dr: (3, 3), e·bohr². In Buckingham's form: :func:`~.moments.traceless_quadrupole`."""
-        return total_moments(self, origin)[2]
+        return total_moments(self, origin, ranks=3)[2]
 
     def octupole(self, origin: Tensor | None = None) -> Tensor:
         """Σ Z R⊗R⊗R − ∫ρ r⊗r⊗r dr: (3, 3, 3), e·bohr³. Likewise: :func:`~.moments.traceless_octupole`."""

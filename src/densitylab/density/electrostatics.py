@@ -19,7 +19,7 @@ from densitylab.density.tiles import check_points
 
 if TYPE_CHECKING:
     from densitylab.density.density import Density
-from densitylab.density.nuclei import Nuclei
+    from densitylab.density.nuclei import Nuclei
 
 _PAIRS = 2**20  # of points and nuclei at a time
 

@@ -32,9 +32,6 @@ class Sites:
     exponents: dict[int, Tensor]
     weights: dict[int, Tensor]
 
-    def __len__(self) -> int:
-        return len(self.centers)
-
     def squared_reach(self, reach: Reach) -> Tensor:
         """(B,) d² beyond which α d² is ``reach(l)`` or more for every shell, bohr²."""
         each = [reach(l) / alpha.detach().amin(1) for l, alpha in self.exponents.items()]
@@ -47,9 +44,8 @@ class Sites:
     def split(self, squared: Tensor, reach: Reach) -> tuple[Sites, Sites]:
         """Shells with α d² < ``reach(l)`` at some site, and the others; ``squared`` (): the smallest d²."""
         kept = {l: int((~(squared >= reach(l) / alpha.detach().amin(0))).sum()) for l, alpha in self.exponents.items()}
-        return self._shells({l: slice(n) for l, n in kept.items()}), self._shells(
-            {l: slice(n, None) for l, n in kept.items()}
-        )
+        inside, outside = ({l: part(n) for l, n in kept.items()} for part in (slice, lambda n: slice(n, None)))
+        return self._shells(inside), self._shells(outside)
 
     def _shells(self, chosen: dict[int, slice]) -> Sites:
         exponents = {l: self.exponents[l][:, part] for l, part in chosen.items()}
@@ -130,7 +126,7 @@ def hessians(sites: Sites, points: Tensor, radial: Radial) -> Tensor:
 
 
 def _degrees(sites: Sites, points: Tensor, radial: Radial) -> dict[int, Tensor]:
-    """L → (P,) its sum."""
+    """For every l, (P,) its sum."""
     _, x, harmonics = _geometry(sites, points)
     return {
         l: ((radial(sites.exponents[l][:, None], x, l, 0) @ weights) * harmonics[l]).sum((0, -1))
@@ -139,7 +135,7 @@ def _degrees(sites: Sites, points: Tensor, radial: Radial) -> dict[int, Tensor]:
 
 
 def _geometry(sites: Sites, points: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """D (B, P, 3), d² (B, P, 1) and the solid harmonics S_l (B, P, 2l + 1) of every l."""
+    """Differences d (B, P, 3), d² (B, P, 1) and the solid harmonics S_l (B, P, 2l + 1) of every l."""
     from e3nn import o3
 
     d = points - sites.centers[:, None]

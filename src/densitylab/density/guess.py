@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from densitylab.density.conventions import standard_from_shells
-from densitylab.density.integrals import as_mole
+from densitylab.density.integrals import as_mole, in_pyscf_order
 
 if TYPE_CHECKING:
     from densitylab.density.density import Density
@@ -52,8 +51,7 @@ def _repulsion(density: Density, mole: Any) -> np.ndarray:
 
     shells = density.shells
     auxiliary, l = as_mole(shells), shells.l.cpu().numpy()
-    weights = np.empty(shells.size)
-    weights[standard_from_shells("pyscf", l)] = density.coefficients.detach().cpu().double().numpy()
+    weights = in_pyscf_order(shells, density.coefficients)
     total = np.zeros(mole.nao * (mole.nao + 1) // 2)
     edges = np.concatenate([[0], np.cumsum(2 * l + 1)])
     for first in range(0, len(l), _SHELLS):

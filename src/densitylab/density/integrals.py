@@ -36,6 +36,13 @@ def fields(shells: Shells, points: Tensor) -> Tensor:
     return torch.as_tensor(derivatives[:, order]).permute(2, 0, 1)
 
 
+def in_pyscf_order(shells: Shells, vector: Tensor) -> np.ndarray:
+    """(F,) numbers of every function, float64, in the order in which :func:`as_mole` has the functions."""
+    ordered = np.empty(shells.size)
+    ordered[standard_from_shells("pyscf", shells.l.cpu().numpy())] = vector.detach().cpu().double().numpy()
+    return ordered
+
+
 def as_mole(shells: Shells) -> Any:
     """A PySCF ``Mole`` whose basis functions are these shells (in PySCF's order), one atom of charge 0 per shell."""
     from pyscf import gto

@@ -18,13 +18,13 @@ from densitylab.density.shells import Shells, norm
 RANKS = 4  # charge, dipole, quadrupole, octupole
 
 
-def own_moments(shells: Shells, coefficients: Tensor) -> list[Tensor]:
-    """For every rank n, (S, 3, …, 3) moments of every shell times its coefficients about its own centre."""
-    moments = [coefficients.new_zeros(len(shells.l), *(3,) * rank) for rank in range(RANKS)]
-    for l in sorted(set(shells.l.tolist()) & set(range(RANKS))):
+def own_moments(shells: Shells, coefficients: Tensor, ranks: int = RANKS) -> list[Tensor]:
+    """For every rank n < ``ranks``, (S, 3, …, 3) moments of every shell times its coefficients about its own centre."""
+    moments = [coefficients.new_zeros(len(shells.l), *(3,) * rank) for rank in range(ranks)]
+    for l in sorted(set(shells.l.tolist()) & set(range(ranks))):
         chosen, functions = shells.functions(l)
         alpha = shells.exponents[chosen]
-        for rank in range(l, RANKS, 2):
+        for rank in range(l, ranks, 2):
             power = (l + rank + 3) / 2  # ∫ r^(l + n + 2) e^(−αr²) dr = Γ(p) / (2 α^p)
             radial = norm(l, alpha) * math.gamma(power) / (2 * alpha**power)
             own = torch.tensordot(coefficients[functions] * radial[:, None], _angular(l, rank).to(coefficients), dims=1)
@@ -34,22 +34,21 @@ def own_moments(shells: Shells, coefficients: Tensor) -> list[Tensor]:
 
 def translated(moments: list[Tensor], shift: Tensor) -> list[Tensor]:
     """Moments (N, 3, …) of N bodies about new origins; ``shift`` (N, 3) in bohr is the old origin minus the new one."""
-    charge, dipole, quadrupole, octupole = moments
-    squared = _outer(shift, shift)
-    return [
-        charge,
-        dipole + _outer(charge, shift),
-        quadrupole + _everywhere(_outer(dipole, shift), 2) + _outer(charge, squared),
-        octupole
-        + _everywhere(_outer(quadrupole, shift), 3)
-        + _everywhere(_outer(squared, dipole), 3)
-        + _outer(_outer(charge, squared), shift),
-    ]
+    charge, squared = moments[0], _outer(shift, shift)
+    result = [charge]
+    if len(moments) > 1:
+        result.append(moments[1] + _outer(charge, shift))
+    if len(moments) > 2:
+        result.append(moments[2] + _everywhere(_outer(moments[1], shift), 2) + _outer(charge, squared))
+    if len(moments) > 3:
+        mixed = _everywhere(_outer(moments[2], shift), 3) + _everywhere(_outer(squared, moments[1]), 3)
+        result.append(moments[3] + mixed + _outer(_outer(charge, squared), shift))
+    return result
 
 
-def point_moments(charges: Tensor, positions: Tensor) -> list[Tensor]:
-    """Moments (N, 3, …) of point charges (N,) at ``positions`` (N, 3) from the origin."""
-    nothing = [charges.new_zeros(len(charges), *(3,) * rank) for rank in range(1, RANKS)]
+def point_moments(charges: Tensor, positions: Tensor, ranks: int = RANKS) -> list[Tensor]:
+    """Moments (N, 3, …) of rank < ``ranks`` of point charges (N,) at ``positions`` (N, 3) from the origin."""
+    nothing = [charges.new_zeros(len(charges), *(3,) * rank) for rank in range(1, ranks)]
     return translated([charges, *nothing], positions)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from densitylab.density.moments import own_moments, point_moments, translated
+from densitylab.density.moments import RANKS, own_moments, point_moments, translated
 
 if TYPE_CHECKING:
     from densitylab.density.density import Density
@@ -31,11 +31,14 @@ class Multipoles:
     octupoles: Tensor
 
 
-def total_moments(density: Density, origin: Tensor | None = None) -> list[Tensor]:
-    """Charge (), dipole (3,), quadrupole (3, 3) and octupole (3, 3, 3) about ``origin`` (3,), by default (0, 0, 0)."""
+def total_moments(density: Density, origin: Tensor | None = None, ranks: int = RANKS) -> list[Tensor]:
+    """Charge (), dipole (3,), quadrupole (3, 3) and octupole (3, 3, 3) about ``origin`` (3,), by default (0, 0, 0).
+
+    The first ``ranks`` of them: the higher ones take most of the memory.
+    """
     origin = density.centers.new_zeros(3) if origin is None else origin
-    electrons = translated(own_moments(density.shells, density.coefficients), density.centers - origin)
-    nuclei = point_moments(density.nuclei.charges, density.nuclei.positions - origin)
+    electrons = translated(own_moments(density.shells, density.coefficients, ranks), density.centers - origin)
+    nuclei = point_moments(density.nuclei.charges, density.nuclei.positions - origin, ranks)
     return [positive.sum(0) - negative.sum(0) for positive, negative in zip(nuclei, electrons, strict=True)]
 
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from densitylab.density.box import Box
 from densitylab.density.density import Density
 
-_MARGIN = 4.0  # bohr around the nuclei to begin with
-_LARGEST = 20.0
+_MARGINS = (4.0, 6.0, 9.0, 13.5, 20.0)  # bohr around the nuclei, as far as it takes
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,14 @@ def esp_rms(first: Density, second: Density, level: float = 0.002, spacing: floa
 
 def _box(density: Density, level: float, spacing: float) -> tuple[Box, Tensor]:
     """A box on whose faces ρ is below the level, and ρ (P,) on its points."""
-    margin = _MARGIN
-    while margin <= _LARGEST:
+    for margin in _MARGINS:
         box = Box.around(density.nuclei.positions, spacing, margin)
         values = density.values(box.points().to(density.centers)).detach()
         cube = values.reshape(box.shape)
         faces = [side.max() for axis in range(3) for side in (cube.select(axis, 0), cube.select(axis, -1))]
         if float(torch.stack(faces).max()) < level:
             return box, values
-        margin *= 1.5
-    raise ValueError(f"the density is above {level} e/bohr³ even {_LARGEST} bohr away from the nuclei")
+    raise ValueError(f"the density is above {level} e/bohr³ even {_MARGINS[-1]} bohr away from the nuclei")
 
 
 def _refined(density: Density, level: float, vertices: Tensor, spacing: float) -> Tensor:

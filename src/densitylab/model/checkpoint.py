@@ -99,8 +99,9 @@ def load_model(folder: Path, build: Callable[..., nn.Module]) -> TrainedModel:
 
 def _trusted(options: dict[str, Any]) -> dict[str, Any]:
     """Options that can only build a network: a class of our own, from plain values. The file may be a stranger's."""
-    target = str(options.get("_target_", "densitylab.model.Network"))
-    if not re.fullmatch(r"densitylab\.model(\.[a-z]\w*)*\.[A-Z]\w*", target) or _names_targets(list(options.values())):
+    target = options.get("_target_")
+    ours = target is None or re.fullmatch(r"densitylab\.model(\.[a-z]\w*)*\.[A-Z]\w*", str(target))
+    if not ours or _names_targets(list(options.values())):
         raise ValueError("its options name something else than a network of densitylab's")
     return options
 

@@ -38,8 +38,13 @@ def entry(
         return known
     spacing = 0.35 if len(atoms) <= 60 else 0.6  # bohr: a page should stay below some 10 MB
     difference = density - prior
-    lobes = {"more": _lobe(difference, spacing), "less": _lobe(-1.0 * difference, spacing)}
-    return known | {"surface": _painted(density, level, spacing)} | lobes
+    surface = _surface(density, level, spacing)
+    lobes = {name: _surface(sign * difference, _LOBE, spacing) for name, sign in (("more", 1.0), ("less", -1.0))}
+    meshes = {name: found and _mesh(found) for name, found in {"surface": surface, **lobes}.items()}
+    if surface:
+        potential = density.potential(surface.vertices).tolist()
+        meshes["surface"] = _mesh(surface) | {"p": [round(p, 5) for p in potential]}
+    return known | meshes
 
 
 def write_page(
@@ -63,24 +68,16 @@ def write_page(
     write_atomically(file, page)
 
 
-def _painted(density: Density, level: float, spacing: float) -> dict[str, Any] | None:
+def _surface(density: Density, level: float, spacing: float) -> Isosurface | None:
     try:
-        surface = isosurface(density, level, spacing)
+        return isosurface(density, level, spacing)
     except ValueError:  # there is none: a picture less, but no reason to lose the numbers
         return None
-    return _mesh(surface) | {"p": [round(p, 5) for p in density.potential(surface.vertices).tolist()]}
 
 
 def _mesh(surface: Isosurface) -> dict[str, Any]:
     vertices = (surface.vertices * BOHR_TO_ANGSTROM).flatten().tolist()
     return {"v": [round(x, 3) for x in vertices], "f": surface.faces.flatten().tolist()}
-
-
-def _lobe(difference: Density, spacing: float) -> dict[str, Any] | None:
-    try:
-        return _mesh(isosurface(difference, _LOBE, spacing))
-    except ValueError:  # it is smaller everywhere
-        return None
 
 
 def _text(value: Any) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from densitylab.config import slug
 from densitylab.dataset.familiarity import UnfamiliarError
 from densitylab.errors import ConfigError
+from densitylab.files import write_atomically
 from densitylab.loading import load
 from densitylab.outlook import Outlook
 from densitylab.report.table import write_table
@@ -18,11 +19,11 @@ from densitylab.tasks.parts import quiet
 from densitylab.units import ANGSTROM_TO_BOHR, EBOHR_TO_DEBYE
 
 if TYPE_CHECKING:
-    import h5py
     from ase import Atoms
     from omegaconf import DictConfig
 
     from densitylab.density import Density
+    from densitylab.evaluation.predictor import Predictor
     from densitylab.runs import Run
 
 Product = Literal["extxyz", "hdf5", "cube", "surface", "html"]
@@ -50,6 +51,7 @@ def predict(
     ModelError
         No such model.
     """
+    import h5py
     from tqdm import tqdm
 
     from densitylab.report.page import MOST_SHOWN, entry, write_page
@@ -58,21 +60,22 @@ def predict(
     quiet()
     if not (spacing > 0 and level > 0):
         raise ConfigError(f"task.spacing and task.level must be positive, not {spacing} and {level}")
-    structures, predictor = from_files(path, charge), load(model, device)
-    marks = [predictor.strange(atoms) for atoms in structures]
-    frames, rows, entries = [], [], []
-    with _archive(run.path / "predictions.h5" if "hdf5" in write else None) as archive:
-        densities = predictor.predict_all(structures, strange)
+    structures, predictor, marks = _prepare(path, model, charge, strange, device)
+    frames, rows, entries, memory = [], [], [], io.BytesIO()
+    with h5py.File(memory, "w") as archive:
+        densities = predictor.predict_all(structures, strange=True)  # it has just been looked at
         for number, atoms in enumerate(tqdm(structures, desc="predicting", unit="structure")):
             density = next(densities)
             frames.append(annotated(atoms, density, marks[number]))
             rows.append([number, atoms.info["group"], *_facts(frames[-1])] + [", ".join(marks[number])] * strange)
-            if archive:
+            if "hdf5" in write:
                 add_density(archive, str(number), density, {"name": atoms.info["group"], "never_seen": marks[number]})
             if "html" in write and number < MOST_SHOWN:
                 prior = predictor.trained.prior.density(atoms).to(density.centers.device)
                 entries.append(entry(number, atoms, density, prior, level, ", ".join(marks[number])))
             _draw(run.path / f"{number}_{slug(atoms.info['group'])}", density, write, spacing, level)
+    if "hdf5" in write:
+        write_atomically(run.path / "predictions.h5", memory.getvalue())
     if "extxyz" in write:
         write_frames(run.path / "predictions.extxyz", frames)
     header = [*_HEADER, *["never seen"] * strange]
@@ -84,14 +87,21 @@ def predict(
 
 def outlook(config: DictConfig) -> Outlook:
     """Read the files and find the model; see :mod:`densitylab.outlook`."""
-    predictor = load(config.task.model, config.task.device)
-    structures = from_files(config.task.path, config.task.charge)
-    if not config.task.strange:
-        marks = [(number, predictor.strange(atoms)) for number, atoms in enumerate(structures)]
-        odd = [f"structure {number}: {', '.join(mark)}" for number, mark in marks if mark]
-        if odd:
-            raise UnfamiliarError(f"the network was never trained on {'; '.join(odd[:5])}; task.strange=true allows it")
+    task = config.task
+    structures, _, _ = _prepare(task.path, task.model, task.charge, task.strange, task.device)
     return Outlook([f"{len(structures)} structures, {sum(map(len, structures))} atoms"])
+
+
+def _prepare(
+    path: str | list[str], model: str, charge: int | None, strange: bool, device: str
+) -> tuple[list[Atoms], Predictor, list[list[str]]]:
+    """Structures, the network, and what it has never seen of each; refused unless ``strange``."""
+    predictor, structures = load(model, device), from_files(path, charge)
+    marks = [predictor.strange(atoms) for atoms in structures]
+    odd = [f"structure {number}: {', '.join(mark)}" for number, mark in enumerate(marks) if mark]
+    if odd and not strange:
+        raise UnfamiliarError(f"the network was never trained on {'; '.join(odd[:5])}; task.strange=true allows it")
+    return structures, predictor, marks
 
 
 def _facts(atoms: Atoms) -> list[Any]:
@@ -112,17 +122,3 @@ def _draw(stem: Path, density: Density, write: Sequence[Product], spacing: float
         potential = density.potential(surface.vertices)
         write_ply(stem.with_name(f"{stem.name}.ply"), surface, potential)
         draw_surface(stem.with_name(f"{stem.name}.png"), surface, potential, f"potential at {level} e/bohr³")
-
-
-@contextmanager
-def _archive(file: Path | None) -> Iterator[h5py.File | None]:
-    """An HDF5 file that gets its name when it is whole."""
-    if file is None:
-        yield None
-        return
-    import h5py
-
-    part = file.with_suffix(".part")
-    with h5py.File(part, "w") as archive:
-        yield archive
-    part.replace(file)
